@@ -1,0 +1,235 @@
+"""Accelerators: a spatial array, the buffers round it and the memory behind it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from dataflows.errors import SpecError
+from dataflows.workload import OPERAND_BITS
+
+SCHEMA = 1
+Dataflow = Literal["ws", "os"]
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """The PE array; what wires what is derived from its dataflow relation (`dataflows.relation`).
+
+    Attributes
+    ----------
+    rows, cols : int
+        PEs along each axis.
+    dataflow : str
+        Name of a constructor in `dataflows.named` that returns the relation: ``ws`` or ``os``.
+    input_bits, weight_bits : int
+        Signed operand widths: 4, 8 or 16.
+    acc_bits : int
+        Accumulator and psum width; sums wrap modulo 2**acc_bits.
+    """
+
+    rows: int
+    cols: int
+    dataflow: Dataflow = "ws"
+    input_bits: int = 8
+    weight_bits: int = 8
+    acc_bits: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "cols"):
+            _between(f"array.{name}", getattr(self, name), 1, 256)
+        if self.dataflow not in ("ws", "os"):
+            raise SpecError("array.dataflow", self.dataflow, "ws or os", "choose one of these dataflows")
+        for name in ("input_bits", "weight_bits"):
+            if getattr(self, name) not in OPERAND_BITS:
+                raise SpecError(f"array.{name}", getattr(self, name), "4, 8 or 16", "choose one of these widths")
+        _between("array.acc_bits", self.acc_bits, self.input_bits + self.weight_bits, 48)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates per cycle at full use."""
+        return self.rows * self.cols
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLevel:
+    """One level of storage as the cost model and reports see it.
+
+    Attributes
+    ----------
+    name : str
+        e.g. ``input_buffer``.
+    operands : tuple of str
+        Tensors it holds: ``inputs``, ``weights``, ``psums``, ``outputs``, ``scales``.
+    words, word_bits : int
+        Total words (all copies of a double buffer) and their width; 0 words means unlimited.
+    copies : int
+        2 when double buffered: a tile may fill words / copies.
+    """
+
+    name: str
+    operands: tuple[str, ...]
+    words: int
+    word_bits: int
+    copies: int = 1
+
+    @property
+    def size_bits(self) -> int:
+        """Capacity in bits."""
+        return self.words * self.word_bits
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The off-chip memory as seen from the native port (the memory profile).
+
+    Attributes
+    ----------
+    bus_bytes : int
+        Bytes per beat.
+    interval : int
+        Cycles between two accepted beats: bandwidth is bus_bytes / interval bytes per cycle.
+    latency : int
+        Cycles from an accepted read beat to its data.
+    """
+
+    bus_bytes: int = 16
+    interval: int = 1
+    latency: int = 32
+
+    def __post_init__(self) -> None:
+        _between("memory.bus_bytes", self.bus_bytes, 4, 128)
+        if self.bus_bytes & (self.bus_bytes - 1):
+            raise SpecError("memory.bus_bytes", self.bus_bytes, "a power of two from 4 to 128", "round it")
+        _between("memory.interval", self.interval, 1, 64)
+        _between("memory.latency", self.latency, 1, 1000)
+
+    @property
+    def bandwidth_bits_per_cycle(self) -> float:
+        """Sustained bandwidth."""
+        return 8 * self.bus_bytes / self.interval
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """Everything that Verilog, header, testbench and cost model are derived from.
+
+    Attributes
+    ----------
+    name : str
+        Used for file names; letters, digits, ``-`` and ``_``.
+    array, memory : Array, Memory
+        See there.
+    input_words, weight_words, acc_words : int
+        Words in *each half* of the double-buffered buffers. A word feeds the array for one cycle: ``rows`` inputs,
+        ``cols`` weights, ``cols`` accumulators. The output buffer has as many words as the accumulator.
+    post_lanes : int
+        Requantisers working side by side; ceil(cols / post_lanes) cycles per output word.
+    tile_blocks : int
+        Most output-channel blocks (of ``cols``) in one tile: sizes the scale memory.
+    """
+
+    name: str
+    array: Array
+    memory: Memory = field(default_factory=Memory)
+    input_words: int = 1024
+    weight_words: int = 512
+    acc_words: int = 256
+    post_lanes: int = 4
+    tile_blocks: int = 8
+
+    def __post_init__(self) -> None:
+        if not self.name or not all(ch.isalnum() or ch in "-_" for ch in self.name):
+            raise SpecError("name", self.name, "letters, digits, - and _", "rename the design")
+        _between("input_words", self.input_words, 4, 1 << 16)
+        _between("weight_words", self.weight_words, max(4, self.array.rows), 1 << 16)
+        _between("acc_words", self.acc_words, max(4, self.array.rows if self.array.dataflow == "os" else 1), 1 << 16)
+        _between("post_lanes", self.post_lanes, 1, self.array.cols)
+        _between("tile_blocks", self.tile_blocks, 1, 256)
+
+    # Word geometry. A word crosses the bus in whole beats; the last beat is padded.
+
+    @property
+    def beat_bits(self) -> int:
+        """Bits per memory beat."""
+        return 8 * self.memory.bus_bytes
+
+    def beats(self, word_bits: int) -> int:
+        """Beats one on-chip word takes."""
+        return math.ceil(word_bits / self.beat_bits)
+
+    @property
+    def input_word_bits(self) -> int:
+        """``rows`` input operands."""
+        return self.array.rows * self.array.input_bits
+
+    @property
+    def weight_word_bits(self) -> int:
+        """``cols`` weights."""
+        return self.array.cols * self.array.weight_bits
+
+    @property
+    def acc_word_bits(self) -> int:
+        """``cols`` accumulators."""
+        return self.array.cols * self.array.acc_bits
+
+    @property
+    def output_word_bits(self) -> int:
+        """``cols`` requantised outputs, as wide as inputs."""
+        return self.array.cols * self.array.input_bits
+
+    @property
+    def scale_lane_bits(self) -> int:
+        """Bias (accumulator width), 31-bit multiplier in 32, shift in 8."""
+        return self.array.acc_bits + 40
+
+    @property
+    def scale_word_bits(self) -> int:
+        """One scale word serves ``post_lanes`` output channels."""
+        return self.post_lanes * self.scale_lane_bits
+
+    @property
+    def post_groups(self) -> int:
+        """Cycles the post-processing unit spends on one output word."""
+        return math.ceil(self.array.cols / self.post_lanes)
+
+    def levels(self) -> tuple[MemoryLevel, ...]:
+        """Buffers from the array outwards, DRAM last."""
+        scale_words = SCALE_SLOTS * self.tile_blocks * self.post_groups
+        return (
+            MemoryLevel("input_buffer", ("inputs",), 2 * self.input_words, self.input_word_bits, 2),
+            MemoryLevel("weight_buffer", ("weights",), 2 * self.weight_words, self.weight_word_bits, 2),
+            MemoryLevel("accumulator", ("psums",), 2 * self.acc_words, self.acc_word_bits, 2),
+            MemoryLevel("output_buffer", ("outputs",), 2 * self.acc_words, self.output_word_bits, 2),
+            MemoryLevel("scale_buffer", ("scales",), scale_words, self.scale_word_bits, SCALE_SLOTS),
+            MemoryLevel("dram", ("inputs", "weights", "outputs", "scales", "program"), 0, self.beat_bits),
+        )
+
+    @property
+    def buffer_bytes(self) -> int:
+        """On-chip bytes of all buffers, both halves."""
+        return sum(math.ceil(level.size_bits / 8) for level in self.levels())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Accelerator:
+        """Inverse of `to_dict`; unknown fields raise `SpecError`."""
+        known = {f.name for f in fields(cls)}
+        for key in data:
+            if key not in known | {"schema"}:
+                raise SpecError(key, data[key], ", ".join(sorted(known)), "remove or rename the field")
+        rest = {k: v for k, v in data.items() if k not in ("schema", "array", "memory")}
+        return cls(array=Array(**data["array"]), memory=Memory(**data.get("memory", {})), **rest)
+
+
+# Scale slots: a load for output tile o may run while tiles o-1 .. o-3 still wait for requantisation (docs/hardware.md).
+SCALE_SLOTS = 4
+
+
+def _between(path: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise SpecError(path, value, f"an integer from {low} to {high}", "change the value")

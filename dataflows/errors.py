@@ -1,0 +1,45 @@
+"""Errors a user can cause, in one form: where, what was found, what is allowed, what to change."""
+
+from __future__ import annotations
+
+
+class SystolithError(Exception):
+    """Base of every error that the command line prints as one message without a traceback.
+
+    Attributes
+    ----------
+    exit_code : int
+        1 when a well-formed request is infeasible or a check fails, 2 when the input is malformed.
+    """
+
+    exit_code = 2
+
+
+class SpecError(SystolithError):
+    """Malformed input.
+
+    Parameters
+    ----------
+    path : str
+        Field path or file position, e.g. ``"examples/x.yaml:12: budget.macs"``.
+    found : object
+        The offending value.
+    allowed : str
+        What would have been accepted.
+    fix : str
+        What to change, one imperative clause.
+    """
+
+    def __init__(self, path: str, found: object, allowed: str, fix: str = "") -> None:
+        self.path = path
+        self.found = found
+        self.allowed = allowed
+        self.fix = fix
+        text = f"{path}: found {found!r}; allowed: {allowed}"
+        super().__init__(f"{text}; {fix}" if fix else text)
+
+
+class CheckFailed(SystolithError):
+    """A verification or consistency check did not hold."""
+
+    exit_code = 1

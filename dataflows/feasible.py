@@ -1,0 +1,57 @@
+"""Infeasibility as data: which level lacks how much, and what would mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dataflows.errors import SystolithError
+
+
+@dataclass(frozen=True, slots=True)
+class Infeasible:
+    """One reason why a request cannot be met.
+
+    Attributes
+    ----------
+    level : str
+        Memory level or resource, e.g. ``"input_buffer"``.
+    demand : float
+        Smallest amount that would be needed.
+    bound : float
+        Amount there is.
+    unit : str
+        Unit of both, e.g. ``"words"``.
+    remedy : str
+        The change that makes it feasible.
+    subject : str
+        What was being placed, usually a layer name.
+    """
+
+    level: str
+    demand: float
+    bound: float
+    unit: str
+    remedy: str
+    subject: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        where = f"{self.subject}: " if self.subject else ""
+        return (
+            f"{where}{self.level} lacks {self.demand - self.bound:g} {self.unit}: "
+            f"needs {self.demand:g}, has {self.bound:g}; {self.remedy}"
+        )
+
+
+class InfeasibleError(SystolithError):
+    """A well-formed request that cannot be met; carries every reason found."""
+
+    exit_code = 1
+
+    def __init__(self, reasons: list[Infeasible]) -> None:
+        self.reasons = reasons
+        super().__init__("no valid mapping: " + "; ".join(str(r) for r in reasons))

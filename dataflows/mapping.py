@@ -1,0 +1,125 @@
+"""Mappings: object, YAML and printed loop nest are three views of one thing.
+
+A mapping is an ordered list of levels, outermost first; each level holds ordered loops, outermost first. A loop
+walks `extent` iterations of one dimension, `step` elements apart; a step that does not divide the dimension leaves
+a shorter last tile, which the hardware runs at its true size. A loop with an axis is spatial. ``PQ`` is the flattened
+output plane of a tile.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from dataflows.errors import SpecError
+from dataflows.workload import DIMS
+
+SCHEMA = 1
+AXES = ("rows", "cols")
+LOOP_DIMS = (*DIMS, "PQ")
+_LOOP = re.compile(r"(?P<dim>[A-Z]+)\s+(?P<extent>\d+)(?:\s+step\s+(?P<step>\d+))?(?:\s+on\s+(?P<axis>\w+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One loop: `extent` iterations of `dim`, `step` elements apart, over time or along an array axis."""
+
+    dim: str
+    extent: int
+    step: int = 1
+    axis: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.dim} {self.extent}"
+        if self.step != 1:
+            text += f" step {self.step}"
+        return f"{text} on {self.axis}" if self.axis else text
+
+    @classmethod
+    def parse(cls, text: str, path: str = "loop") -> Loop:
+        """Read the form that ``str`` writes."""
+        match = _LOOP.fullmatch(text.strip())
+        if not match or match["dim"] not in LOOP_DIMS or (match["axis"] or "rows") not in AXES or int(match["extent"]) < 1:
+            raise SpecError(path, text, "'DIM EXTENT [step N] [on rows|cols]'", "for example 'K 4 step 16'")
+        return cls(match["dim"], int(match["extent"]), int(match["step"] or 1), match["axis"])
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The loops whose tiles one storage level holds."""
+
+    name: str
+    loops: tuple[Loop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A loop nest over the levels of an accelerator, outermost level first."""
+
+    levels: tuple[Level, ...]
+
+    def level(self, name: str) -> Level:
+        """Return the level called `name`; raise `SpecError` if there is none."""
+        for level in self.levels:
+            if level.name == name:
+                return level
+        raise SpecError("mapping.levels", [lv.name for lv in self.levels], f"a level called {name}", "add it")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the YAML form."""
+        return {
+            "schema": SCHEMA,
+            "levels": [{"level": lv.name, "loops": [str(loop) for loop in lv.loops]} for lv in self.levels],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any, path: str = "mapping") -> Mapping:
+        """Inverse of `to_dict`."""
+        if not isinstance(data, dict) or not isinstance(data.get("levels"), list):
+            raise SpecError(path, data, "a mapping with a list called levels", "see docs/mappings.md")
+        levels = []
+        for i, entry in enumerate(data["levels"]):
+            where = f"{path}.levels[{i}]"
+            if not isinstance(entry, dict) or "level" not in entry or not isinstance(entry.get("loops", []), list):
+                raise SpecError(where, entry, "{level: NAME, loops: [..]}", "correct the entry")
+            loops = [Loop.parse(str(text), f"{where}.loops[{j}]") for j, text in enumerate(entry.get("loops", []))]
+            levels.append(Level(str(entry["level"]), tuple(loops)))
+        return cls(tuple(levels))
+
+    def __str__(self) -> str:
+        """Return the printed loop nest; `parse` reads it back."""
+        width = max(len(level.name) for level in self.levels)
+        lines, depth = [], 0
+        for level in self.levels:
+            shown = level.name
+            for loop in level.loops:
+                word = f"spatial on {loop.axis}" if loop.axis else "for"
+                step = f" step {loop.step}" if loop.step != 1 else ""
+                lines.append(f"{shown:<{width}} | {'  ' * depth}{word} {loop.dim} in 0..{loop.extent}{step}")
+                shown, depth = "", depth + 1
+            if not level.loops:
+                lines.append(f"{shown:<{width}} |")
+        return "\n".join(lines)
+
+    @classmethod
+    def parse(cls, text: str) -> Mapping:
+        """Read a printed loop nest."""
+        levels: list[tuple[str, list[Loop]]] = []
+        for number, line in enumerate(text.strip().splitlines(), 1):
+            name, bar, rest = line.partition("|")
+            if not bar or not (name.strip() or levels):
+                raise SpecError(f"line {number}", line, "'LEVEL | for DIM in 0..N'", "keep the bar of the printed nest")
+            if name.strip():
+                levels.append((name.strip(), []))
+            if rest.strip():
+                levels[-1][1].append(_printed_loop(rest.strip(), number))
+        return cls(tuple(Level(name, tuple(loops)) for name, loops in levels))
+
+
+def _printed_loop(text: str, number: int) -> Loop:
+    pattern = r"(?:for|spatial on (?P<axis>\w+)) (?P<dim>[A-Z]+) in 0\.\.(?P<extent>\d+)(?: step (?P<step>\d+))?"
+    match = re.fullmatch(pattern, text)
+    if not match:
+        raise SpecError(f"line {number}", text, "'for DIM in 0..N [step M]' or 'spatial on AXIS DIM in 0..N'", "correct the line")
+    return Loop(match["dim"], int(match["extent"]), int(match["step"] or 1), match["axis"])

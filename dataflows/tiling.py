@@ -1,0 +1,204 @@
+"""Tilings: the mappings our accelerator's sequencer accepts, as integers.
+
+The sequencer walks tiles in DRAM order over N, G, K, P, Q in any order, with C innermost because partial sums of a
+tile stay in the accumulator until they are complete. Inside a tile the array walks blocks: `rows` input channels by
+`cols` output channels. Where a layer has groups small enough, several share one block (block-diagonal weights), so a
+depthwise layer keeps a full row or column of PEs busy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dataflows.arch import Accelerator
+from dataflows.errors import SpecError
+from dataflows.feasible import Infeasible
+from dataflows.mapping import Level, Loop, Mapping
+from dataflows.workload import Layer
+
+OUTER_DIMS = ("N", "G", "K", "P", "Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """How a layer's channels fall into array blocks.
+
+    Attributes
+    ----------
+    packed : int
+        Groups that share one block (block-diagonal); 1 when a group has blocks of its own.
+    group_blocks : int
+        Blocks (packed) or groups (not packed) that the G loop walks.
+    k_blocks, c_blocks : int
+        Blocks per group along K and C; both 1 when packed.
+    weight_rows : int
+        Weight words stored for one block and filter tap.
+    """
+
+    packed: int
+    group_blocks: int
+    k_blocks: int
+    c_blocks: int
+    weight_rows: int
+
+    @classmethod
+    def of(cls, layer: Layer, acc: Accelerator) -> Blocking:
+        """Block `layer` for the array of `acc`."""
+        rows, cols = acc.array.rows, acc.array.cols
+        packed = min(rows // layer.C, cols // layer.K, layer.G)
+        if packed >= 2:
+            return cls(packed, math.ceil(layer.G / packed), 1, 1, layer.C)
+        return cls(1, layer.G, math.ceil(layer.K / cols), math.ceil(layer.C / rows), min(layer.C, rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Tile sizes and tile order.
+
+    Attributes
+    ----------
+    blocks : int
+        Output blocks per tile: K blocks, or G blocks when groups are packed.
+    c_blocks : int
+        Input-channel blocks per tile (1 when packed).
+    p, q : int
+        Output rows and columns per tile.
+    order : tuple of str
+        Permutation of N, G, K, P, Q, outermost first; C follows as the innermost tile loop.
+    """
+
+    blocks: int
+    c_blocks: int
+    p: int
+    q: int
+    order: tuple[str, ...] = OUTER_DIMS
+
+    def counts(self, layer: Layer, blocking: Blocking) -> dict[str, int]:
+        """Return how many tiles each dimension has."""
+        packed = blocking.packed > 1
+        return {
+            "N": layer.N,
+            "G": math.ceil(blocking.group_blocks / self.blocks) if packed else blocking.group_blocks,
+            "K": 1 if packed else math.ceil(blocking.k_blocks / self.blocks),
+            "P": math.ceil(layer.P / self.p),
+            "Q": math.ceil(layer.Q / self.q),
+            "C": math.ceil(blocking.c_blocks / self.c_blocks),
+        }
+
+
+def window(layer: Layer, axis: int, outputs: int) -> int:
+    """Input rows (axis 0) or columns (axis 1) that `outputs` adjacent outputs reach, padding included."""
+    taps = (layer.R, layer.S)[axis]
+    return (outputs - 1) * layer.stride[axis] + (taps - 1) * layer.dilation[axis] + 1
+
+
+def tile_words(layer: Layer, blocking: Blocking, tiling: Tiling) -> dict[str, int]:
+    """Return the words one full tile takes in each buffer."""
+    planes = tiling.blocks if blocking.packed > 1 else tiling.c_blocks
+    height = min(layer.H, window(layer, 0, tiling.p))
+    width = min(layer.W, window(layer, 1, tiling.q))
+    return {
+        "input_buffer": planes * height * width,
+        "weight_buffer": tiling.blocks * tiling.c_blocks * layer.R * layer.S * blocking.weight_rows,
+        "accumulator": tiling.blocks * tiling.p * tiling.q,
+        "scale_buffer": tiling.blocks,
+    }
+
+
+def capacity(acc: Accelerator) -> dict[str, int]:
+    """Return the words a tile may take in each buffer (scale buffer: blocks)."""
+    return {
+        "input_buffer": acc.input_words,
+        "weight_buffer": acc.weight_words,
+        "accumulator": acc.acc_words,
+        "scale_buffer": acc.tile_blocks,
+    }
+
+
+REMEDY = {
+    "input_buffer": "raise input_words, or use smaller p, q or c_blocks",
+    "weight_buffer": "raise weight_words, or use smaller blocks or c_blocks",
+    "accumulator": "raise acc_words, or use smaller blocks, p or q",
+    "scale_buffer": "raise tile_blocks, or use smaller blocks",
+}
+
+
+def violations(layer: Layer, acc: Accelerator, tiling: Tiling) -> list[Infeasible]:
+    """Return every buffer that `tiling` overfills, and operand widths the array does not have."""
+    found = width_violations(layer, acc)
+    room = capacity(acc)
+    for level, demand in tile_words(layer, Blocking.of(layer, acc), tiling).items():
+        if demand > room[level]:
+            unit = "blocks" if level == "scale_buffer" else "words"
+            found.append(Infeasible(level, demand, room[level], unit, REMEDY[level], layer.name))
+    return found
+
+
+def width_violations(layer: Layer, acc: Accelerator) -> list[Infeasible]:
+    """Return operand-width mismatches; the array computes at one width."""
+    found = []
+    for operand in ("input_bits", "weight_bits"):
+        need, have = getattr(layer, operand), getattr(acc.array, operand)
+        if need > have:
+            found.append(Infeasible("array", need, have, "bits", f"use an array with {operand}: {need}", layer.name))
+    return found
+
+
+def smallest(layer: Layer, acc: Accelerator) -> list[Infeasible]:
+    """Return why not even the smallest tile fits (empty when one does)."""
+    return violations(layer, acc, Tiling(1, 1, 1, 1))
+
+
+def mapping_of(layer: Layer, acc: Accelerator, tiling: Tiling) -> Mapping:
+    """Write a tiling as the loop nest the hardware walks."""
+    blocking = Blocking.of(layer, acc)
+    counts = tiling.counts(layer, blocking)
+    rows, cols = acc.array.rows, acc.array.cols
+    packed = blocking.packed > 1
+    step = {"N": 1, "P": min(tiling.p, layer.P), "Q": min(tiling.q, layer.Q), "K": layer.K, "C": layer.C, "G": 1}
+    if packed:
+        step["G"] = min(tiling.blocks * blocking.packed, layer.G)
+    else:
+        step["K"] = min(tiling.blocks * cols, layer.K)
+        step["C"] = min(tiling.c_blocks * rows, layer.C)
+    dram = [Loop(dim, counts[dim], step[dim]) for dim in (*tiling.order, "C")]
+    fold = Loop("G", tiling.blocks, blocking.packed) if packed else Loop("K", tiling.blocks, min(cols, layer.K))
+    channel = Loop("C", tiling.c_blocks, min(rows, layer.C))
+    taps = [channel, Loop("R", layer.R), Loop("S", layer.S)]
+    lanes_k = [Loop("G", blocking.packed, axis="cols")] if packed else []
+    lanes_k.append(Loop("K", min(cols, layer.K), axis="cols"))
+    lanes_c = [Loop("G", blocking.packed, axis="rows")] if packed else []
+    lanes_c.append(Loop("C", blocking.weight_rows, axis="rows"))
+    if acc.array.dataflow == "ws":
+        buffer = [fold, *taps, Loop("P", step["P"]), Loop("Q", step["Q"])]
+        spatial = [*lanes_c, *lanes_k]
+    else:
+        pixels = step["P"] * step["Q"]
+        within = [Loop("G", blocking.packed)] if packed else []
+        within.append(Loop("C", blocking.weight_rows))
+        buffer = [fold, Loop("PQ", math.ceil(pixels / rows), rows), *taps, *within]
+        spatial = [Loop("PQ", min(rows, pixels), axis="rows"), *lanes_k]
+    return Mapping((Level("dram", tuple(dram)), Level("buffer", tuple(buffer)), Level("array", tuple(spatial))))
+
+
+def tiling_of(layer: Layer, acc: Accelerator, mapping: Mapping) -> Tiling:
+    """Read a mapping back; raise `SpecError` for a nest the sequencer does not accept."""
+    loops = mapping.level("dram").loops
+    dims = tuple(loop.dim for loop in loops)
+    if sorted(dims) != sorted((*OUTER_DIMS, "C")) or dims[-1] != "C":
+        raise SpecError("mapping.dram", dims, "each of N, G, K, P, Q once in any order, then C", "reorder the tile loops")
+    step = {loop.dim: loop.step for loop in loops}
+    blocking = Blocking.of(layer, acc)
+    if blocking.packed > 1:
+        blocks, c_blocks = math.ceil(step["G"] / blocking.packed), 1
+    else:
+        blocks, c_blocks = math.ceil(step["K"] / acc.array.cols), math.ceil(step["C"] / acc.array.rows)
+    tiling = Tiling(blocks, c_blocks, step["P"], step["Q"], dims[:-1])
+    expected = mapping_of(layer, acc, tiling)
+    for got, want in zip(mapping.levels, expected.levels, strict=False):
+        if got != want:
+            raise SpecError(f"mapping.{got.name}", [str(x) for x in got.loops], str([str(x) for x in want.loops]), "use the nest of docs/mappings.md")
+    if len(mapping.levels) != len(expected.levels):
+        raise SpecError("mapping.levels", len(mapping.levels), "dram, buffer, array", "give all three levels")
+    return tiling

@@ -1,0 +1,213 @@
+"""Workloads: layers as seven-dimensional loop nests plus groups, and networks of them.
+
+Dimensions follow the field: N batch, K output channels, C input channels, P output rows, Q output columns,
+R filter rows, S filter columns, G groups. K and C are *per group*; a depthwise layer has K = C = 1 and G channels
+(codesign reference, 4.1). A GEMM of A (M x K) by B (K x N) is stored as Q = M, C = K, K = N, all else 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from dataflows.errors import SpecError
+
+DIMS = ("N", "G", "K", "C", "P", "Q", "R", "S")
+Dim = Literal["N", "G", "K", "C", "P", "Q", "R", "S"]
+Activation = Literal["none", "relu", "relu6"]
+OPERAND_BITS = (4, 8, 16)
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One multiply-accumulate layer.
+
+    Attributes
+    ----------
+    name : str
+        Unique within its network.
+    N, G, K, C, P, Q, R, S : int
+        Loop extents, K and C per group.
+    H, W : int
+        Input rows and columns, without padding.
+    stride, dilation : tuple of int
+        (rows, columns).
+    padding : tuple of int
+        (top, left, bottom, right).
+    input_bits, weight_bits : int
+        Operand widths, 4, 8 or 16; outputs have the width of inputs.
+    activation : str
+        Applied after requantisation: ``none``, ``relu`` or ``relu6``.
+    """
+
+    name: str
+    K: int
+    C: int
+    P: int
+    Q: int
+    R: int = 1
+    S: int = 1
+    N: int = 1
+    G: int = 1
+    H: int = 0
+    W: int = 0
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    input_bits: int = 8
+    weight_bits: int = 8
+    activation: Activation = "none"
+
+    def __post_init__(self) -> None:
+        for dim in DIMS:
+            _positive(self.name, dim, getattr(self, dim))
+        for axis, (size, out, taps) in enumerate(((self.H, self.P, self.R), (self.W, self.Q, self.S))):
+            extent = "HW"[axis]
+            reach = (out - 1) * self.stride[axis] + (taps - 1) * self.dilation[axis] + 1
+            least = reach - self.padding[axis] - self.padding[axis + 2]
+            if size == 0:
+                object.__setattr__(self, extent, max(1, least))
+            elif size < least:
+                raise SpecError(
+                    f"{self.name}.{extent}", size, f"at least {least} for {out} outputs", "enlarge the input or the padding"
+                )
+        for field in ("stride", "dilation"):
+            for value in getattr(self, field):
+                _positive(self.name, field, value)
+        if any(p < 0 for p in self.padding):
+            raise SpecError(f"{self.name}.padding", self.padding, "non-negative integers", "crop the input instead")
+        for field in ("input_bits", "weight_bits"):
+            if getattr(self, field) not in OPERAND_BITS:
+                raise SpecError(f"{self.name}.{field}", getattr(self, field), "4, 8 or 16", "choose one of these widths")
+
+    @classmethod
+    def conv(
+        cls, name: str, *, K: int, C: int, H: int, W: int, R: int, S: int, stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int, int, int] = 0, dilation: int | tuple[int, int] = 1, G: int = 1, N: int = 1, **rest: Any,
+    ) -> Layer:
+        """Build a convolution from its input size; K and C are totals over all groups."""
+        st = (stride, stride) if isinstance(stride, int) else stride
+        dil = (dilation, dilation) if isinstance(dilation, int) else dilation
+        pad = (padding,) * 4 if isinstance(padding, int) else padding
+        if K % G or C % G:
+            raise SpecError(f"{name}.G", G, f"a divisor of K={K} and C={C}", "change the number of groups")
+        P = (H + pad[0] + pad[2] - (R - 1) * dil[0] - 1) // st[0] + 1
+        Q = (W + pad[1] + pad[3] - (S - 1) * dil[1] - 1) // st[1] + 1
+        if P < 1 or Q < 1:
+            raise SpecError(f"{name}.H,W", (H, W), "an input no smaller than the dilated filter", "enlarge the input or the padding")
+        return cls(
+            name=name, N=N, G=G, K=K // G, C=C // G, P=P, Q=Q, R=R, S=S, H=H, W=W, stride=st, dilation=dil, padding=pad, **rest
+        )
+
+    @classmethod
+    def gemm(cls, name: str, *, M: int, N: int, K: int, **rest: Any) -> Layer:
+        """Build C (M x N) = A (M x K) B (K x N)."""
+        return cls(name=name, K=N, C=K, P=1, Q=M, H=1, W=M, **rest)
+
+    @property
+    def kind(self) -> str:
+        """``gemm``, ``depthwise``, ``grouped`` or ``conv``."""
+        if self.G > 1:
+            return "depthwise" if self.C == 1 else "grouped"
+        return "gemm" if (self.P, self.R, self.S, self.H) == (1, 1, 1, 1) else "conv"
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, padding included as the field counts them."""
+        return self.N * self.G * self.K * self.C * self.P * self.Q * self.R * self.S
+
+    @property
+    def parameters(self) -> int:
+        """Weights, without biases."""
+        return self.G * self.K * self.C * self.R * self.S
+
+    @property
+    def input_words(self) -> int:
+        """Elements of the input tensor."""
+        return self.N * self.G * self.C * self.H * self.W
+
+    @property
+    def output_words(self) -> int:
+        """Elements of the output tensor."""
+        return self.N * self.G * self.K * self.P * self.Q
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Everything but the name: layers of equal shape have equal mappings and costs."""
+        return (
+            self.N, self.G, self.K, self.C, self.P, self.Q, self.R, self.S, self.H, self.W,
+            self.stride, self.dilation, self.padding, self.input_bits, self.weight_bits, self.activation,
+        )  # fmt: skip
+
+    def flattened(self) -> Layer:
+        """Merge rows into columns where nothing slides: a 1x1, stride-1, unpadded layer becomes P = 1, Q = P*Q.
+
+        Memory layouts are the same word for word, so a mapping of the flattened layer runs on the original tensors.
+        """
+        plain = (self.R, self.S) == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0, 0, 0)
+        if not plain or self.H != self.P or self.W != self.Q or self.P == 1:
+            return self
+        return replace(self, P=1, Q=self.P * self.Q, H=1, W=self.H * self.W, dilation=(1, 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Layer:
+        """Inverse of `to_dict`."""
+        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k != "schema"}
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Layers in execution order.
+
+    Attributes
+    ----------
+    name : str
+        Preset name or file stem.
+    layers : tuple of Layer
+        The multiply-accumulate layers, one entry per occurrence.
+    parameters : int
+        Weights of the mapped layers, each tensor once (shared tensors are not counted twice).
+    source : str
+        Where the network comes from.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    parameters: int
+    source: str = ""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    def distinct(self) -> list[tuple[Layer, int]]:
+        """Return layers with distinct shapes and how often each occurs, in order of first appearance."""
+        found: dict[tuple[Any, ...], list[Layer]] = {}
+        for layer in self.layers:
+            found.setdefault(layer.shape, []).append(layer)
+        return [(group[0], len(group)) for group in found.values()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        return {
+            "schema": SCHEMA, "name": self.name, "parameters": self.parameters, "source": self.source,
+            "layers": [layer.to_dict() for layer in self.layers],
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Network:
+        """Inverse of `to_dict`."""
+        layers = tuple(Layer.from_dict(entry) for entry in data["layers"])
+        return cls(name=data["name"], layers=layers, parameters=data["parameters"], source=data.get("source", ""))
+
+
+def _positive(name: str, field: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SpecError(f"{name}.{field}", value, "a positive integer", "correct the layer")
