@@ -1,0 +1,113 @@
+"""Requantiser: one lane that turns accumulators into narrow outputs, one per cycle."""
+
+from __future__ import annotations
+
+from amaranth import Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from dataflows.errors import SpecError
+
+MULTIPLIER_BITS = 32
+SHIFT_BITS = 8
+MAX_SHIFT = 63
+
+
+class Requantizer(wiring.Component):
+    """``y = clip(((wrap(acc + bias) * multiplier + 2**(shift - 1)) >> shift) + zero_point, low, high)``.
+
+    Rounding is *single*: half up at the final arithmetic shift (precision reference, 7.3). The pipeline never stalls:
+    what enters in cycle t leaves in cycle t + `latency`. ``acc``, ``bias``, ``multiplier`` and ``shift`` travel with
+    the data; ``zero_point``, ``low`` and ``high`` are constants of a layer and must hold still while data are inside.
+
+    Parameters
+    ----------
+    acc_bits : int
+        Width of accumulator and bias, signed; their sum wraps modulo 2**acc_bits.
+    output_bits : int
+        Width of output, zero point and bounds, signed.
+    multiply_stages : int
+        Registers behind the multiplier, 1 or more; synthesis may move them into it.
+
+    Attributes
+    ----------
+    acc, bias : In(signed(acc_bits))
+    multiplier : In(32), unsigned
+    shift : In(8), unsigned, 1 to 63
+    zero_point, low, high : In(signed(output_bits)), low <= high
+    y : Out(signed(output_bits))
+
+    Raises
+    ------
+    SpecError
+        A width or stage count out of range.
+    """
+
+    def __init__(self, *, acc_bits: int, output_bits: int, multiply_stages: int = 1) -> None:
+        _between("requantizer.acc_bits", acc_bits, 2, 64)
+        _between("requantizer.output_bits", output_bits, 2, acc_bits)
+        _between("requantizer.multiply_stages", multiply_stages, 1, 8)
+        self.acc_bits = acc_bits
+        self.output_bits = output_bits
+        self.multiply_stages = multiply_stages
+        super().__init__({
+            "acc": In(signed(acc_bits)),
+            "bias": In(signed(acc_bits)),
+            "multiplier": In(MULTIPLIER_BITS),
+            "shift": In(SHIFT_BITS),
+            "zero_point": In(signed(output_bits)),
+            "low": In(signed(output_bits)),
+            "high": In(signed(output_bits)),
+            "y": Out(signed(output_bits)),
+        })  # fmt: skip
+
+    @property
+    def latency(self) -> int:
+        """Cycles from inputs to output: add, multiply, shift, clip."""
+        return 3 + self.multiply_stages
+
+    def elaborate(self, platform: object) -> Module:
+        """Build the four stages; no data register needs a reset."""
+        m = Module()
+        product_bits = self.acc_bits + MULTIPLIER_BITS
+
+        total = Signal(signed(self.acc_bits), reset_less=True)
+        multiplier = Signal(MULTIPLIER_BITS, reset_less=True)
+        m.d.sync += [total.eq(self.acc + self.bias), multiplier.eq(self.multiplier)]
+
+        # Shift by one less than asked: the bit left below the point decides the rounding.
+        place = Signal(range(MAX_SHIFT), reset_less=True)
+        m.d.sync += place.eq(self.shift - 1)
+        product = total * multiplier
+        for stage in range(self.multiply_stages):
+            held = Signal(signed(product_bits), reset_less=True, name=f"product{stage}")
+            held_place = Signal(range(MAX_SHIFT), reset_less=True, name=f"place{stage}")
+            m.d.sync += [held.eq(product), held_place.eq(place)]
+            product, place = held, held_place
+
+        # Far beyond the output range the exact value no longer matters: the clip gives the same bound for the
+        # saturated one (|zero_point| <= 2**(output_bits - 1)), and all that follows stays narrow.
+        near_bits = self.output_bits + 3
+        shifted = Signal(signed(product_bits))
+        m.d.comb += shifted.eq(product >> place)
+        near = Signal(signed(near_bits), reset_less=True)
+        m.d.sync += near.eq(_saturate(shifted, near_bits))
+
+        moved = Signal(signed(near_bits))
+        m.d.comb += moved.eq(((near + 1) >> 1) + self.zero_point)
+        y = Signal(signed(self.output_bits), reset_less=True)
+        m.d.sync += y.eq(Mux(moved < self.low, self.low, Mux(moved > self.high, self.high, moved)))
+        m.d.comb += self.y.eq(y)
+        return m
+
+
+def _saturate(value: Signal, bits: int) -> Mux:
+    """Return signed `value` limited to `bits` bits."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    fits = value[bits - 1 :].all() | ~value[bits - 1 :].any()
+    return Mux(fits, value[:bits].as_signed(), Mux(value[-1], low, high))
+
+
+def _between(path: str, value: int, low: int, high: int) -> None:
+    if not isinstance(value, int) or not low <= value <= high:
+        raise SpecError(path, value, f"an integer from {low} to {high}", "change the parameter")
