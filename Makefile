@@ -1,0 +1,36 @@
+# Every target calls what the README shows; nothing here is needed to use the suite.
+BIN := .venv/bin
+OUT ?= out
+SPEC ?= examples/ocr-edge.yaml
+DESIGN ?= ws-16x16
+
+.PHONY: setup explore verilog cocotb dse test nightly lint bench
+
+setup:                    ## the README's two set-up commands
+	python3 -m venv .venv
+	.venv/bin/pip install -e '.[all]'
+
+explore:                  ## main job: search, generate, verify, report
+	$(BIN)/systolith explore $(SPEC) -o $(OUT)/explore
+
+verilog:                  ## Verilog, parameters, C header and core file of DESIGN
+	$(BIN)/systolith generate $(DESIGN) -o $(OUT)/$(DESIGN)
+
+cocotb:                   ## DESIGN against its golden model and cycle model
+	$(BIN)/systolith verify $(DESIGN)
+
+dse:                      ## a short search, to see it work
+	$(BIN)/systolith explore $(SPEC) -o $(OUT)/dse --evaluations 40
+
+test:                     ## what CI runs
+	$(BIN)/python -m pytest -m "not nightly" -q
+
+nightly:                  ## everything, long runs included
+	$(BIN)/python -m pytest -q
+
+lint:
+	$(BIN)/ruff check
+	$(BIN)/basedpyright -p pyproject.toml --level error
+
+bench:                    ## measured comparisons
+	$(BIN)/python -m pytest benchmarks -q -s
