@@ -1,0 +1,140 @@
+"""ONNX operators that are multiply-accumulate layers: Conv, Gemm and MatMul with constant weights."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from dataflows.onnx_graph import Graph, attributes
+from dataflows.workload import Layer
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+LAYER_OPS = ("Conv", "Gemm", "MatMul")
+
+
+class NotALayer(Exception):
+    """A node that cannot be mapped, with the coverage status it gets and why."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        self.status = status
+        self.reason = reason
+        super().__init__(reason)
+
+
+def layer_of(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
+    """Describe a Conv, Gemm or MatMul as a layer.
+
+    Returns
+    -------
+    layer : Layer
+        Named `name`, without activation.
+    weights : str
+        The tensor with its weights.
+    channel_axis : int
+        Axis of output channels in the node's output, counted from the end.
+
+    Raises
+    ------
+    NotALayer
+        When weights are computed at run time, shapes are unknown, or the hardware's loop nest has no room for it.
+    SpecError
+        From `Layer`, for sizes that contradict each other.
+    """
+    if len(node.input) < 2:
+        raise NotALayer("rejected", f"{len(node.input)} inputs where at least two are needed")
+    if node.op_type == "Conv":
+        return _conv(node, graph, name)
+    return _gemm(node, graph, name) if node.op_type == "Gemm" else _matmul(node, graph, name)
+
+
+def _known(graph: Graph, *names: str) -> list[tuple[int, ...]]:
+    shapes = []
+    for name in names:
+        shape = graph.shape(name)
+        if shape is None:
+            raise NotALayer("rejected", f"the shape of {name!r} is not known; give the shapes of the network inputs")
+        shapes.append(shape)
+    return shapes
+
+
+def _conv(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
+    data, weights = node.input[:2]
+    if not graph.is_constant(weights):
+        raise NotALayer("host", "its weights are computed at run time")
+    x, w = _known(graph, data, weights)
+    if len(x) != len(w) or len(x) not in (3, 4):
+        raise NotALayer("host", f"{len(w) - 2} sliding dimensions; the array slides over one or two")
+    found = attributes(node)
+    axes = len(x) - 2
+    stride = tuple(found.get("strides", (1,) * axes))
+    dilation = tuple(found.get("dilations", (1,) * axes))
+    begin, end = _pads(found, x[2:], w[2:], stride, dilation)
+    group = found.get("group", 1)
+    if {len(stride), len(dilation), len(begin), len(end)} != {axes}:
+        raise NotALayer("rejected", f"strides, dilations or pads do not have {axes} axes")
+    if x[1] != w[1] * group:
+        raise NotALayer("rejected", f"{x[1]} input channels, but weights for {w[1]} x {group}")
+    lift = (1,) * (2 - axes)  # a 1-D convolution has one row
+    still = (0,) * (2 - axes)
+    layer = Layer.conv(
+        name, N=x[0], K=w[0], C=x[1], G=group, **dict(zip("HW", lift + x[2:], strict=True)),
+        **dict(zip("RS", lift + w[2:], strict=True)), stride=(lift + stride), dilation=(lift + dilation),
+        padding=(*still, *begin, *still, *end),
+    )  # fmt: skip
+    return layer, weights, -1 - axes
+
+
+def _pads(
+    found: dict[str, Any], size: tuple[int, ...], taps: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return padding before and after, per axis (ONNX operator reference, Conv: auto_pad)."""
+    auto = found.get("auto_pad", "NOTSET")
+    axes = len(size)
+    if auto == "VALID":
+        return (0,) * axes, (0,) * axes
+    if auto not in ("SAME_UPPER", "SAME_LOWER"):
+        pads = tuple(found.get("pads", (0,) * 2 * axes))
+        return pads[:axes], pads[axes:]
+    begin, end = [], []
+    for have, tap, step, gap in zip(size, taps, stride, dilation, strict=False):
+        total = max((math.ceil(have / step) - 1) * step + (tap - 1) * gap + 1 - have, 0)
+        less, more = total // 2, total - total // 2
+        begin.append(less if auto == "SAME_UPPER" else more)
+        end.append(more if auto == "SAME_UPPER" else less)
+    return tuple(begin), tuple(end)
+
+
+def _gemm(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
+    data, weights = node.input[:2]
+    if not graph.is_constant(weights):
+        raise NotALayer("host", "a product of two tensors computed at run time")
+    a, b = _known(graph, data, weights)
+    if len(a) != 2 or len(b) != 2:
+        raise NotALayer("rejected", f"Gemm of ranks {len(a)} and {len(b)}; both must be matrices")
+    found = attributes(node)
+    m, k = a[::-1] if found.get("transA") else a
+    inner, n = b[::-1] if found.get("transB") else b
+    if inner != k:
+        raise NotALayer("rejected", f"inner sizes {k} and {inner} differ")
+    return Layer.gemm(name, M=m, N=n, K=k), weights, -1
+
+
+def _matmul(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
+    left, right = node.input[:2]
+    if not graph.is_constant(left) and not graph.is_constant(right):
+        raise NotALayer("host", "a product of two tensors computed at run time")
+    a, b = _known(graph, left, right)
+    flipped = not graph.is_constant(right)  # W x = (x^T W^T)^T: the same products with the operands' roles exchanged
+    data, weights = (_transposed(b), _transposed(a)) if flipped else (a, b)
+    if len(weights) < 2 or math.prod(weights[:-2]) != 1:
+        raise NotALayer("host", f"weights of shape {b if not flipped else a} differ from one product of the batch to the next")
+    if weights[-2] != data[-1]:
+        raise NotALayer("rejected", f"inner sizes {data[-1]} and {weights[-2]} differ")
+    layer = Layer.gemm(name, M=math.prod(data[:-1]), N=weights[-1], K=data[-1])
+    return layer, left if flipped else right, -2 if flipped and len(b) > 1 else -1
+
+
+def _transposed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[:-2], shape[-1], shape[-2]) if len(shape) > 1 else shape

@@ -1,0 +1,157 @@
+"""Reading ONNX files: bytes to a model whose input shapes are known.
+
+Nothing here decides what a layer is; see `dataflows.onnx_import`. `onnx` is an optional dependency and is imported when
+first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataflows.errors import SpecError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+
+# Input shapes by tensor name, or (H, W) for a network with one image input.
+Shapes = Mapping[str, Sequence[int]] | tuple[int, int]
+
+
+def require_onnx() -> Any:
+    """Import and return the `onnx` package; raise `SpecError` naming the extra to install when it is missing."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise SpecError(
+            "onnx", "not installed", "the onnx package, to read ONNX files", "install it with: pip install 'systolith[onnx]'"
+        ) from error
+    return onnx
+
+
+def load_model(path: str | Path, shapes: Shapes | None = None) -> ModelProto:
+    """Read an ONNX file and fix its dynamic inputs.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; external weight files are not read.
+    shapes : mapping or tuple of int, optional
+        See `fix_shapes`.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Without inferred shapes; see `dataflows.onnx_shapes.infer_shapes`.
+
+    Raises
+    ------
+    SpecError
+        Missing file, bytes that are not ONNX, or shapes that do not fit the inputs.
+    """
+    model = _parse(Path(path))
+    fix_shapes(model, shapes, str(path))
+    return model
+
+
+def _parse(path: Path) -> ModelProto:
+    onnx = require_onnx()
+    # protobuf comes with onnx; DecodeError has no better public home.
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except FileNotFoundError as error:
+        raise SpecError(str(path), "no such file", "an ONNX file", "check the path") from error
+    except OSError as error:
+        raise SpecError(str(path), error.strerror or "unreadable", "a readable ONNX file", "check the path") from error
+    except (DecodeError, ValueError, RuntimeError) as error:
+        raise SpecError(str(path), "bytes that are not ONNX", "an ONNX file", "export the network again") from error
+    # Protobuf happily reads an empty file, and now and then random bytes, as a message with nothing in it.
+    if not model.ir_version or not model.graph.node:
+        raise SpecError(str(path), "no graph", "an ONNX file with a graph of at least one node", "export the network again")
+    return model
+
+
+def activation_inputs(model: ModelProto) -> list[ValueInfoProto]:
+    """Return the graph inputs that are fed at run time (older files list weights among the inputs too)."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    stored |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+    return [value for value in model.graph.input if value.name not in stored]
+
+
+def static_shape(value: ValueInfoProto) -> tuple[int, ...] | None:
+    """Return the shape of a tensor, or None when its rank or a dimension is unknown."""
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        return None
+    dims = [d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim]
+    return tuple(dims) if all(d > 0 for d in dims) else None
+
+
+def fix_shapes(model: ModelProto, shapes: Shapes | None, where: str) -> None:
+    """Set input shapes in place.
+
+    A batch (first) dimension that is the only unknown one becomes 1. Everything derived from the old shapes is dropped.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        Changed in place.
+    shapes : mapping or tuple of int, optional
+        Either full shapes by input name, e.g. ``{"x": (1, 3, 320, 320)}``, or ``(H, W)`` for the one input of rank four.
+    where : str
+        File name for messages.
+
+    Raises
+    ------
+    SpecError
+        Unknown input name, wrong rank, sizes that are not positive integers, or (H, W) without exactly one image input.
+    """
+    inputs = {value.name: value for value in activation_inputs(model)}
+    for name, shape in _full_shapes(inputs, shapes, where).items():
+        value = inputs[name].type.tensor_type
+        known = len(value.shape.dim) if value.HasField("shape") else len(shape)
+        if known != len(shape) or not all(_is_size(size) for size in shape):
+            raise SpecError(f"{where}: shapes.{name}", tuple(shape), f"{known} positive integers", "give one size per dimension")
+        value.shape.Clear()
+        for size in shape:
+            value.shape.dim.add().dim_value = size
+    for value in inputs.values():
+        dims = value.type.tensor_type.shape.dim
+        if dims and not _is_static(dims[0]) and all(_is_static(d) for d in dims[1:]):
+            dims[0].Clear()
+            dims[0].dim_value = 1
+    if shapes is not None:
+        del model.graph.value_info[:]
+        for value in model.graph.output:
+            value.type.tensor_type.ClearField("shape")
+
+
+def _full_shapes(inputs: Mapping[str, ValueInfoProto], shapes: Shapes | None, where: str) -> dict[str, tuple[int, ...]]:
+    if shapes is None:
+        return {}
+    if isinstance(shapes, Mapping):
+        for name in shapes:
+            if name not in inputs:
+                raise SpecError(f"{where}: shapes", name, f"one of the inputs {', '.join(inputs)}", "correct the input name")
+        return {name: tuple(shape) for name, shape in shapes.items()}
+    images = [value for value in inputs.values() if len(value.type.tensor_type.shape.dim) == 4]
+    if len(images) != 1 or len(shapes) != 2:
+        allowed = "(height, width) and exactly one input of rank four"
+        raise SpecError(f"{where}: shapes", tuple(shapes), allowed, "give full shapes by input name")
+    dims = images[0].type.tensor_type.shape.dim
+    if not _is_static(dims[1]):
+        fix = f"give the full shape of {images[0].name}"
+        raise SpecError(f"{where}: shapes", tuple(shapes), "a known number of channels", fix)
+    batch = dims[0].dim_value if _is_static(dims[0]) else 1
+    return {images[0].name: (batch, dims[1].dim_value, *shapes)}
+
+
+def _is_static(dim: Any) -> bool:
+    return dim.HasField("dim_value") and dim.dim_value > 0
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, int) and not isinstance(size, bool) and size > 0
