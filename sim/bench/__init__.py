@@ -1,0 +1,1 @@
+"""Benches: Verilog tops and the cocotb side that drives them."""
