@@ -1,0 +1,27 @@
+"""``generate``: Verilog and everything software and tools need to use it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from systolith import console, specs
+from systolith.commands.common import ArchArgument, Json, Out, Seed, emit_json
+from systolith.outdir import output_folder
+
+
+def generate(arch: ArchArgument, output: Out = Path("out"), json: Json = False, seed: Seed = 0) -> None:
+    """Write Verilog, params.json, C header, FuseSoC core and file list of an accelerator."""
+    acc = specs.accelerator(arch)
+    started = time.perf_counter()
+    with output_folder(output) as files:
+        from rtl.export import export
+
+        files |= export(acc)
+    seconds = round(time.perf_counter() - started, 3)
+    if json:
+        paths = [str(output / name) for name in files]
+        emit_json({"files": paths, "parameters": acc.to_dict(), "seconds": seconds}, seed)
+        return
+    rows = [(str(output / name), len(text.encode())) for name, text in files.items()]
+    console.show_table(f"{acc.name}, {seconds:.1f} s", ("file", "bytes"), rows)

@@ -1,0 +1,104 @@
+"""``networks``, ``presets`` and ``engines``: what there is, one line each."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from dataflows.errors import SpecError
+from systolith import console, specs
+from systolith import presets as bundled
+from systolith.commands.common import Json, Seed, emit_json
+from systolith.documents import parse_document
+
+Name = Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="Show the layers of this network instead of the list.")]
+Coverage = Annotated[bool, typer.Option("--coverage", help="Say for every ONNX node where it runs, and why.")]
+Size = Annotated[str | None, typer.Option("--size", metavar="HxW", help="Input size of a network that leaves it open.")]
+
+
+def networks(name: Name = None, coverage: Coverage = False, size: Size = None, json: Json = False, seed: Seed = 0) -> None:
+    """List the networks, or the layers or the node coverage of one."""
+    from dataflows.networks import network, networks_json
+
+    shape = image_size(size)
+    if name is None:
+        if coverage or shape:
+            raise SpecError("networks", "no network", "a network name with --coverage or --size", "write for example: ocr_det --coverage")
+        rows = networks_json()
+        if json:
+            emit_json(rows, seed)
+        else:
+            keys = ("name", "layers", "macs", "parameters", "source")
+            console.show_table("", keys, ([row[key] for key in keys] for row in rows))
+        return
+    if coverage:
+        _show_coverage(name, shape, json, seed)
+        return
+    net = network(name, shape)
+    if json:
+        emit_json(net.to_dict() | {"macs": net.macs}, seed)
+        return
+    columns = ("layer", "kind", "N", "G", "K", "C", "P", "Q", "R", "S", "stride", "macs", "parameters")
+    rows = (
+        (x.name, x.kind, x.N, x.G, x.K, x.C, x.P, x.Q, x.R, x.S, f"{x.stride[0]}x{x.stride[1]}", x.macs, x.parameters)
+        for x in net.layers
+    )
+    console.show_table(f"{net.name}: {len(net.layers)} layers, {net.macs:,} MACs, {net.parameters:,} parameters", columns, rows)
+
+
+def _show_coverage(name: str, shape: tuple[int, int] | None, json: bool, seed: int) -> None:
+    """Print the coverage table of an ONNX network, rejected nodes included."""
+    from dataflows.networks import entry
+    from dataflows.onnx_import import import_onnx
+
+    if name.endswith(".onnx"):
+        found = import_onnx(name, shape)
+    else:
+        known = entry(name)
+        found = import_onnx(known.path(), shape or known.size, name=known.name, source=known.source)
+    rows = [row.to_dict() for row in found.coverage]
+    if json:
+        emit_json({"network": found.network.name, "counts": dict(found.counts()), "coverage": rows}, seed)
+        return
+    keys = ("name", "op_type", "status", "reason")
+    console.show_table("", keys, ([row[key] for key in keys] for row in rows))
+    console.show(", ".join(f"{count} {status}" for status, count in sorted(found.counts().items())))
+
+
+def image_size(text: str | None) -> tuple[int, int] | None:
+    """Read ``HxW``."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text)
+    if not match or not (int(match[1]) and int(match[2])):
+        raise SpecError("--size", text, "HxW with two positive integers", "write for example 320x320")
+    return int(match[1]), int(match[2])
+
+
+def presets(json: Json = False, seed: Seed = 0) -> None:
+    """List the bundled accelerators."""
+    found: list[dict[str, Any]] = []
+    for name in bundled.names():
+        acc = specs.preset(name)
+        about = parse_document(bundled.text(name), name).data.get("description", "")
+        found.append({
+            "name": name, "description": about, "macs_per_cycle": acc.array.macs, "buffer_bytes": acc.buffer_bytes,
+            "accelerator": acc.to_dict(),
+        })  # fmt: skip
+    if json:
+        emit_json(found, seed)
+        return
+    rows = ([row["name"], row["macs_per_cycle"], row["buffer_bytes"], row["description"]] for row in found)
+    console.show_table("", ("name", "MACs/cycle", "buffer bytes", "description"), rows)
+
+
+def engines(json: Json = False, seed: Seed = 0) -> None:
+    """List the engines and the parameters they take."""
+    if json:
+        emit_json([{"name": name, "description": text, "parameters": list(specs.KEYS)} for name, text in specs.ENGINES.items()], seed)
+        return
+    console.show_table("", ("name", "description"), specs.ENGINES.items())
+    console.show(f"parameters: {', '.join(specs.KEYS)}")
+    console.show("example: ws:rows=3,cols=7,bits=8,input_words=1024")

@@ -1,0 +1,104 @@
+"""The YAML that ``systolith explore`` reads: a network, a budget, and how to search and verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dataflows.errors import SpecError
+from systolith.documents import read_document, validate
+
+Int = Annotated[int, Field(strict=True)]
+Bandwidth = Literal[1, 2, 4, 8, 16, 32, 64, 128]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Input(_Strict):
+    """Size of the network's image input, in pixels; needed where the network leaves it open."""
+
+    H: Annotated[Int, Field(ge=1, le=8192)]
+    W: Annotated[Int, Field(ge=1, le=8192)]
+
+
+class Calibration(_Strict):
+    """Image that activation ranges are taken from, and that verification runs on."""
+
+    image: str = "skimage:page"
+
+
+class Budget(_Strict):
+    """What the accelerator may use."""
+
+    macs: Annotated[Int, Field(ge=1, le=65536, description="multipliers: rows x cols at most")] = 256
+    buffer_kib: Annotated[Int, Field(ge=1, le=65536, description="KiB of all on-chip buffers")] = 128
+    bandwidth_bytes_per_cycle: Bandwidth = 16
+    dram_latency: Annotated[Int, Field(ge=1, le=1000, description="cycles from an accepted read to its data")] = 32
+
+
+class Search(_Strict):
+    """How far to search, and for what."""
+
+    evaluations: Annotated[Int, Field(ge=1, le=10_000_000, description="accelerators to evaluate")] = 300
+    seed: Annotated[Int, Field(ge=0, le=2**32 - 1)] = 0
+    dataflows: Annotated[tuple[Literal["ws", "os"], ...], Field(min_length=1)] = ("ws", "os")
+    objective: Literal["edp", "energy", "latency"] = "edp"
+    bits: Literal[4, 8, 16] = 8
+
+
+class Verify(_Strict):
+    """Whole layers of the winner to run through its Verilog."""
+
+    layers: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=1)] = "auto"
+    count: Annotated[Int, Field(ge=1, le=1000, description="layers picked when `layers` is auto")] = 4
+
+
+class ExploreSpec(_Strict):
+    """One exploration."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    name: str = ""
+    network: str
+    input: Input | None = None
+    calibration: Calibration = Calibration()
+    budget: Budget = Budget()
+    search: Search = Search()
+    verify: Verify = Verify()
+
+    @property
+    def shapes(self) -> tuple[int, int] | None:
+        """(H, W), or None to leave the network as it is."""
+        return (self.input.H, self.input.W) if self.input else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the complete specification, defaults included."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def read_explore_spec(path: Path) -> ExploreSpec:
+    """Read and check a specification; paths inside it become relative to its folder.
+
+    Raises
+    ------
+    SpecError
+        With file, line and field.
+    """
+    document = read_document(path, "an exploration, see examples/")
+    spec = validate(ExploreSpec, document)
+    if len(set(spec.search.dataflows)) != len(spec.search.dataflows):
+        raise SpecError(document.where(("search", "dataflows")), spec.search.dataflows, "each dataflow once", "remove the repeated one")
+    network = beside(path, spec.network)
+    image = spec.calibration.image if spec.calibration.image.startswith("skimage:") else beside(path, spec.calibration.image)
+    update = {"network": network, "calibration": Calibration(image=image), "name": spec.name or path.stem}
+    return spec.model_copy(update=update)
+
+
+def beside(spec: Path, text: str) -> str:
+    """Return `text` as a path below the folder of the specification when there is such a file or it can only be a path."""
+    below = spec.parent / text
+    looks_like_path = Path(text).suffix in (".onnx", ".yaml", ".yml", ".png", ".jpg", ".jpeg") and ":" not in text
+    return str(below) if looks_like_path and not Path(text).is_absolute() else text

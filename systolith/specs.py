@@ -1,0 +1,164 @@
+"""What users type for an accelerator: a design file or folder, a preset, or an engine with parameters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dataflows.arch import Accelerator, Array, Memory
+from dataflows.errors import SpecError
+from systolith import presets
+from systolith.documents import Document, parse_document, read_document, validate
+from systolith.textspec import integer, pairs, split_head, suggestion
+
+ENGINES = {
+    "ws": "weight stationary: each PE keeps one weight, inputs travel along rows, partial sums down columns",
+    "os": "output stationary: each PE keeps one output, inputs travel along rows, weights down columns",
+}
+ARRAY_KEYS = ("rows", "cols", "input_bits", "weight_bits", "acc_bits")
+MEMORY_KEYS = ("bus_bytes", "interval", "latency")
+BUFFER_KEYS = ("input_words", "weight_words", "acc_words", "post_lanes", "tile_blocks")
+KEYS = ("rows", "cols", "bits", *ARRAY_KEYS[2:], *BUFFER_KEYS, *MEMORY_KEYS, "name")
+WhatItIs = "an accelerator: a YAML file, a folder with design.yaml, a preset, or an engine such as ws:rows=8,cols=8"
+Int = Annotated[int, Field(strict=True)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ArrayModel(_Strict):
+    """The ``array`` of a design file."""
+
+    rows: Int
+    cols: Int
+    dataflow: Literal["ws", "os"] = "ws"
+    input_bits: Int = 8
+    weight_bits: Int = 8
+    acc_bits: Int | None = None
+
+
+class MemoryModel(_Strict):
+    """The ``memory`` of a design file."""
+
+    bus_bytes: Int = 16
+    interval: Int = 1
+    latency: Int = 32
+
+
+class AcceleratorModel(_Strict):
+    """A design file; what is left out gets the defaults of `complete`."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    description: str = ""
+    name: str | None = None
+    array: ArrayModel
+    memory: MemoryModel = MemoryModel()
+    input_words: Int | None = None
+    weight_words: Int | None = None
+    acc_words: Int | None = None
+    post_lanes: Int | None = None
+    tile_blocks: Int | None = None
+
+
+def accelerator(text: str) -> Accelerator:
+    """Read an accelerator argument.
+
+    Parameters
+    ----------
+    text : str
+        A YAML path, a folder holding ``design.yaml``, a preset name, ``preset:key=value,...`` or ``ws:rows=3,cols=7,...``.
+
+    Raises
+    ------
+    SpecError
+        When `text` is none of these, or a value is out of range.
+    """
+    path = Path(text)
+    if path.is_dir() and (path / "design.yaml").is_file():
+        path = path / "design.yaml"
+    if path.is_file():
+        return from_document(read_document(path, WhatItIs), path.stem)
+    head, rest = split_head(text)
+    if head in ENGINES or head in presets.names():
+        given = _typed(pairs(rest, text, KEYS), text)
+        try:
+            return complete(head, given, text) if head in ENGINES else _override(preset(head), given, text)
+        except SpecError as error:
+            path = error.path if error.path.startswith(text) else f"{text}: {error.path}"
+            raise SpecError(path, error.found, error.allowed, error.fix) from None
+    if Path(head).suffix in (".yaml", ".yml", ".json") or "/" in head:
+        read_document(path, WhatItIs)  # raises: the file is missing or unreadable
+    known = [*ENGINES, *presets.names()]
+    raise SpecError("accelerator", text, ", ".join(known) + ", or a YAML file", suggestion(head, known, "see `systolith presets`"))
+
+
+def preset(name: str) -> Accelerator:
+    """Return a bundled accelerator."""
+    return from_document(parse_document(presets.text(name), name), name)
+
+
+def from_document(document: Document, stem: str) -> Accelerator:
+    """Build from a design file: the accelerator itself, or a design whose ``accelerator`` field holds it."""
+    if isinstance(document.data, dict) and "accelerator" in document.data:
+        document = document.part("accelerator")
+    model = validate(AcceleratorModel, document)
+    given: dict[str, Any] = {"name": model.name or stem}
+    given |= {key: value for key in BUFFER_KEYS if (value := getattr(model, key)) is not None}
+    given |= {key: value for part in (model.array, model.memory) for key, value in part.model_dump().items() if value is not None}
+    try:
+        return complete(given.pop("dataflow"), given, document.source)
+    except SpecError as error:
+        if error.path.startswith(document.source):
+            raise
+        loc = tuple(error.path.split("."))
+        raise SpecError(document.where(loc), error.found, error.allowed, error.fix) from None
+
+
+def complete(dataflow: str, given: dict[str, Any], argument: str) -> Accelerator:
+    """Fill in what was not given: buffers grow with the array, so that every preset network has a legal tile.
+
+    A weight tile needs ``taps * min(C, rows)`` words at least and an input tile one filter window; the floors cover 11x11
+    filters on few channels.
+    """
+    given = dict(given)
+    for key in ("rows", "cols"):
+        if key not in given:
+            raise SpecError(argument, "nothing", f"a value for {key}", f"write for example {dataflow}:rows=8,cols=8")
+    bits = given.pop("bits", 8)
+    array = {"input_bits": bits, "weight_bits": bits, **{key: given.pop(key) for key in ARRAY_KEYS if key in given}}
+    array.setdefault("acc_bits", 48 if max(array["input_bits"], array["weight_bits"]) > 8 else 32)
+    rows, cols = array["rows"], array["cols"]
+    sizes = {
+        "input_words": max(256, 64 * rows),
+        "weight_words": max(512, 32 * rows),
+        "acc_words": max(64, 16 * max(rows, cols)),
+        "post_lanes": min(4, cols),
+        "tile_blocks": 8,
+    }
+    memory = {key: given.pop(key) for key in MEMORY_KEYS if key in given}
+    made = Array(dataflow=dataflow, **array)  # type: ignore[arg-type]
+    name = given.pop("name", f"{dataflow}-{rows}x{cols}")
+    return Accelerator(name=name, array=made, memory=Memory(**memory), **{**sizes, **given})
+
+
+def _override(base: Accelerator, given: dict[str, Any], argument: str) -> Accelerator:
+    if not given:
+        return base
+    if "rows" in given or "cols" in given:  # another array: its buffers follow, unless given too
+        array = {key: getattr(base.array, key) for key in ARRAY_KEYS if key not in ("acc_bits",)}
+        merged = {**array, "acc_bits": base.array.acc_bits, **asdict(base.memory), "name": base.name, **given}
+        return complete(base.array.dataflow, merged, argument)
+    bits = given.pop("bits", None)
+    if bits is not None:
+        given = {"input_bits": bits, "weight_bits": bits, **given}
+    array = replace(base.array, **{key: given.pop(key) for key in ARRAY_KEYS if key in given})
+    memory = replace(base.memory, **{key: given.pop(key) for key in MEMORY_KEYS if key in given})
+    return replace(base, array=array, memory=memory, **given)
+
+
+def _typed(texts: dict[str, str], argument: str) -> dict[str, Any]:
+    return {key: value if key == "name" else integer(value, f"{argument}: {key}") for key, value in texts.items()}
