@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from dataflows.arch import Accelerator, Array, Memory
+from dataflows.counts import clipped_sum, count, fetch_repeats, split, taps_in_image
+from dataflows.errors import CheckFailed
+from dataflows.execute import _Walker, walk
+from dataflows.tiling import Tiling
+from dataflows.workload import Layer
+from tests.strategies import jobs
+
+
+@settings(max_examples=300)
+@given(jobs())
+def test_counts_equal_the_walker(job):
+    layer, acc, tiling = job
+    counted, walked = count(layer, acc, tiling, program_beats=7), walk(layer, acc, tiling, program_beats=7)
+    assert counted.levels == walked.levels
+    assert counted.macs == walked.macs == layer.macs
+    assert set(counted.levels) == {level.name for level in acc.levels()}
+
+
+def test_tiles_larger_than_the_layer_are_the_layer():
+    layer = Layer.conv("c", K=5, C=3, H=7, W=6, R=3, S=3, padding=1)
+    acc = Accelerator("a", Array(2, 2), post_lanes=1)
+    assert count(layer, acc, Tiling(3, 2, 7, 6)) == count(layer, acc, Tiling(9, 9, 99, 99))
+
+
+def test_worked_example():
+    """16x16 weight stationary, 3x3, 64 -> 32 channels, 8x8 image, tiles of 1 block, 2 channel blocks, 4 rows; by hand."""
+    layer = Layer.conv("c", K=32, C=64, H=8, W=8, R=3, S=3, padding=1)
+    acc = Accelerator("a", Array(16, 16), Memory(bus_bytes=8), post_lanes=4)
+    levels = count(layer, acc, Tiling(1, 2, 4, 8, ("N", "G", "P", "Q", "K"))).levels
+    # Steps: P 2, K 2, C 2. Input tiles: 2 planes, 5 rows (one of six falls outside), 8 columns; C innermost reloads all.
+    assert levels["input_buffer"]["inputs"] == {"reads": 2 * 4 * 22 * 22, "writes": 8 * 2 * 5 * 8}
+    # Each weight tile is fetched once per P tile: 32 / 16 output blocks, 64 input channels, 9 taps.
+    assert levels["weight_buffer"]["weights"] == {"reads": 2 * 2 * 64 * 9, "writes": 2 * 2 * 64 * 9}
+    assert levels["accumulator"]["psums"] == {"reads": 2 * 64 * 36, "writes": 2 * 64 * 36}
+    assert levels["scale_buffer"]["scales"] == {"reads": 2 * 64 * 4, "writes": 2 * 2 * 4}
+    # 128-bit words are two beats of 64; scale words of 4 * 72 bits are five.
+    assert levels["dram"]["inputs"] == {"reads": 2 * 640, "writes": 0}
+    assert levels["dram"]["outputs"] == {"reads": 0, "writes": 2 * 128}
+    assert levels["dram"]["scales"] == {"reads": 5 * 16, "writes": 0}
+
+
+@pytest.mark.parametrize(
+    ("order", "c_blocks", "expected"),
+    [
+        ("GKNPQ", 4, {"inputs": 2, "weights": 1, "scales": 1}),
+        ("GNPQK", 4, {"inputs": 1, "weights": 8, "scales": 8}),
+        ("PNGKQ", 4, {"inputs": 2, "weights": 2, "scales": 2}),
+        ("GNPQK", 1, {"inputs": 2, "weights": 8, "scales": 8}),
+        ("GKNPQ", 1, {"inputs": 2, "weights": 8, "scales": 1}),
+    ],
+)
+def test_stationarity(order, c_blocks, expected):
+    layer = Layer("c", K=8, C=16, P=4, Q=8)
+    assert fetch_repeats(layer, Accelerator("a", Array(4, 4)), Tiling(1, c_blocks, 2, 2, tuple(order))) == expected
+
+
+def test_split():
+    assert split(10, 4) == ((4, 2), (2, 1))
+    assert split(8, 4) == ((4, 2),)
+    assert split(3, 4) == ((3, 1),)
+
+
+def test_clipped_sum_against_a_loop():
+    for start in range(-9, 9):
+        for step in range(1, 5):
+            for terms in range(6):
+                expected = sum(min(max(start + i * step, 0), 7) for i in range(terms))
+                assert clipped_sum(start, step, terms, 7) == expected
+
+
+def test_taps_of_padding_beyond_reach():
+    layer = Layer("c", K=1, C=1, P=9, Q=1, R=2, H=1, padding=(5, 0, 4, 0))
+    assert taps_in_image(layer, 0) == 2
+
+
+def test_counts_stay_exact_on_huge_layers():
+    layer = Layer.gemm("g", M=1 << 22, N=1 << 15, K=1 << 15)
+    acc = Accelerator("a", Array(1, 1), post_lanes=1)
+    assert count(layer, acc, Tiling(1, 1, 1, 1)).levels["weight_buffer"]["weights"]["reads"] == 1 << 52
+
+
+def test_walker_notices_a_missing_word(monkeypatch):
+    layer = Layer.conv("c", K=2, C=2, H=4, W=4, R=3, S=3, padding=1)
+    whole = _Walker.window
+    monkeypatch.setattr(_Walker, "window", lambda self, step: set(sorted(whole(self, step))[1:]))
+    with pytest.raises(CheckFailed, match="inputs word"):
+        walk(layer, Accelerator("a", Array(2, 2), post_lanes=1), Tiling(1, 1, 2, 2))
