@@ -107,7 +107,9 @@ class Modules:
         return frozenset(_INPUT.findall(own))
 
 
-def place(modules: Modules | None, m: Module, instance: str, name: str, kind: type[wiring.Component], **parameters: Any) -> Any:
+def place(
+    modules: Modules | None, m: Module, instance: str, name: str, kind: type[wiring.Component], /, **parameters: Any
+) -> Any:
     """Place one ``kind(**parameters)`` inside `m` and return an object with its ports.
 
     Parameters
