@@ -1,0 +1,228 @@
+"""What one layer costs on one accelerator under one tiling: cycles, energy, area and the accesses behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from dataflows.arch import Accelerator, MemoryLevel
+from dataflows.bound import bound
+from dataflows.counts import Counts, Levels, count
+from dataflows.execute import walk
+from dataflows.feasible import InfeasibleError
+from dataflows.tech import Technology, technology
+from dataflows.tiling import Tiling, violations
+from dataflows.workload import Layer
+
+SCHEMA = 1
+EnergyByLevel = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Cost of one layer.
+
+    Attributes
+    ----------
+    layer : str
+        Its name.
+    cycles : int or None
+        Exact cycles from the schedule; None where only the bound was computed.
+    bound_cycles : int
+        Ideal-overlap bound, never more than `cycles`.
+    energy_pj, area_um2 : float
+        Energy of the layer, area of the accelerator.
+    energy_by_level : dict
+        ``{level: {tensor: pJ}}``; ``array`` holds operand hops and ``macs``, ``post`` the requantisers.
+    macs : int
+        Useful multiply-accumulates.
+    utilization : float
+        Useful multiply-accumulates over what the array could do in `cycles` (the bound where there are none).
+    bound : str
+        What binds: ``compute`` or the name of a level.
+    levels : dict
+        ``{level: {tensor: {"reads", "writes"}}}``, DRAM in beats.
+    check : dict or None
+        ``{"equal": bool, ...}`` when the counts were compared with the walker's.
+    technology : str
+        Name of the energy and area table.
+    """
+
+    layer: str
+    cycles: int | None
+    bound_cycles: int
+    energy_pj: float
+    area_um2: float
+    energy_by_level: EnergyByLevel
+    macs: int
+    utilization: float
+    bound: str
+    levels: Levels
+    check: dict[str, Any] | None = None
+    technology: str = ""
+
+    @property
+    def latency_cycles(self) -> int:
+        """Exact cycles where known, else the bound."""
+        return self.bound_cycles if self.cycles is None else self.cycles
+
+    @property
+    def edp(self) -> float:
+        """Energy-delay product, pJ x cycles."""
+        return self.energy_pj * self.latency_cycles
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form that scripts rely on."""
+        return {
+            "schema": SCHEMA, "layer": self.layer, "mode": "machine", "cycles": self.cycles,
+            "bound_cycles": self.bound_cycles, "energy_pj": self.energy_pj, "edp": self.edp, "area_um2": self.area_um2,
+            "energy_by_level": self.energy_by_level, "macs": self.macs, "utilization": self.utilization,
+            "bound": self.bound, "levels": self.levels, "check": self.check, "technology": self.technology,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Energy of one event on one accelerator.
+
+    Attributes
+    ----------
+    levels : dict
+        ``{level: (pJ per read, pJ per write)}``.
+    array : dict
+        pJ per register write by operand.
+    mac_pj, post_pj : float
+        One multiply-accumulate; one word of `cols` outputs through the post unit.
+    """
+
+    levels: dict[str, tuple[float, float]]
+    array: dict[str, float]
+    mac_pj: float
+    post_pj: float
+
+
+@lru_cache(maxsize=256)
+def rates(acc: Accelerator, tech: Technology) -> Rates:
+    """Return the energy per event of `acc`."""
+    levels = {}
+    for level in acc.levels():
+        if level.name == "dram":
+            levels[level.name] = (tech.dram_pj(level.word_bits), tech.dram_pj(level.word_bits))
+        else:
+            depth = level.words // srams(level)
+            levels[level.name] = (tech.sram_read_pj(depth, level.word_bits), tech.sram_write_pj(depth, level.word_bits))
+    array = acc.array
+    hops = {
+        "inputs": tech.register_pj(array.input_bits),
+        "weights": tech.register_pj(array.weight_bits),
+        "psums": tech.register_pj(array.acc_bits),
+    }
+    mac = tech.mac_pj(array.input_bits, array.weight_bits, array.acc_bits)
+    return Rates(levels, hops, mac, array.cols * tech.requantise_pj(array.acc_bits))
+
+
+def srams(level: MemoryLevel) -> int:
+    """Return how many memories hold a level: the halves of a double buffer are apart, scale slots share one."""
+    return 2 if level.copies == 2 else 1
+
+
+def energy_by_level(counts: Counts, acc: Accelerator, tech: Technology) -> EnergyByLevel:
+    """Return pJ by level and tensor (codesign reference, 4.6)."""
+    rate = rates(acc, tech)
+    energy: EnergyByLevel = {}
+    for level, tensors in counts.levels.items():
+        read, write = rate.levels[level]
+        energy[level] = {name: n["reads"] * read + n["writes"] * write for name, n in tensors.items()}
+    energy["array"] = {name: n * rate.array[name] for name, n in counts.array.items()}
+    energy["array"]["macs"] = counts.macs * rate.mac_pj
+    energy["post"] = {"outputs": counts.levels["output_buffer"]["outputs"]["writes"] * rate.post_pj}
+    return energy
+
+
+def area_by_part(acc: Accelerator, tech: Technology) -> dict[str, float]:
+    """Return um2 of the array, the post unit and every buffer (all copies)."""
+    array = acc.array
+    parts = {
+        "array": array.macs * tech.pe_area_um2(array.input_bits, array.weight_bits),
+        "post": acc.post_lanes * tech.post_lane_area_um2(array.acc_bits),
+    }
+    for level in acc.levels():
+        if level.name != "dram":
+            parts[level.name] = srams(level) * tech.sram_area_um2(level.words // srams(level), level.word_bits)
+    return parts
+
+
+def area_um2(acc: Accelerator, tech: Technology) -> float:
+    """Return the accelerator's area."""
+    return sum(area_by_part(acc, tech).values())
+
+
+def evaluate(
+    layer: Layer,
+    acc: Accelerator,
+    tiling: Tiling,
+    tech: Technology | None = None,
+    *,
+    cycles: int | None = None,
+    program_beats: int = 0,
+    check: bool = False,
+) -> Cost:
+    """Cost one layer under one tiling.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer as it is mapped (see `Layer.flattened`).
+    acc : Accelerator
+        The hardware.
+    tiling : Tiling
+        The mapping.
+    tech : Technology, optional
+        Energy and area table; 45 nm by default.
+    cycles : int, optional
+        Exact cycles, from the schedule.
+    program_beats : int
+        Beats of the layer program.
+    check : bool
+        Walk the nest too and compare the counts; slow for large layers.
+
+    Raises
+    ------
+    InfeasibleError
+        If a tile does not fit its buffer.
+    """
+    reasons = violations(layer, acc, tiling)
+    if reasons:
+        raise InfeasibleError(reasons)
+    tech = tech or technology()
+    counts = count(layer, acc, tiling, program_beats)
+    limits = bound(layer, acc, tiling, counts)
+    energy = energy_by_level(counts, acc, tech)
+    latency = limits.cycles if cycles is None else cycles
+    return Cost(
+        layer=layer.name,
+        cycles=cycles,
+        bound_cycles=limits.cycles,
+        energy_pj=sum(sum(tensors.values()) for tensors in energy.values()),
+        area_um2=area_um2(acc, tech),
+        energy_by_level=energy,
+        macs=counts.macs,
+        utilization=counts.macs / (latency * acc.array.macs),
+        bound=limits.binds,
+        levels=counts.levels,
+        check=_check(layer, acc, tiling, counts, program_beats) if check else None,
+        technology=tech.name,
+    )
+
+
+def _check(layer: Layer, acc: Accelerator, tiling: Tiling, counts: Counts, program_beats: int) -> dict[str, Any]:
+    walked = walk(layer, acc, tiling, program_beats)
+    differences = [
+        f"{level}.{tensor}.{kind}: {counts.levels[level][tensor][kind]} counted, {n} walked"
+        for level, tensors in walked.levels.items()
+        for tensor, kinds in tensors.items()
+        for kind, n in kinds.items()
+        if counts.levels[level][tensor][kind] != n
+    ]
+    return {"equal": not differences and walked.macs == counts.macs, "differences": differences}

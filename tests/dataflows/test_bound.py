@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+
+from dataflows.arch import Accelerator, Array, Memory
+from dataflows.bound import Bound, bound, compute_cycles
+from dataflows.counts import count
+from dataflows.tiling import Blocking, Tiling
+from dataflows.workload import Layer
+from tests.strategies import jobs
+
+
+def summed(layer, acc, tiling):
+    """The issue slots of every step, one by one."""
+    blocking, rows = Blocking.of(layer, acc), acc.array.rows
+    packed = blocking.packed > 1
+    total = blocking.group_blocks if packed else blocking.k_blocks
+
+    def sizes(whole, tile):
+        return [min(tile, whole - start) for start in range(0, whole, tile)]
+
+    images = layer.N * (1 if packed else layer.G)
+    cycles = 0
+    for blocks, channels, p, q in product(
+        sizes(total, tiling.blocks), sizes(blocking.c_blocks, tiling.c_blocks), sizes(layer.P, tiling.p), sizes(layer.Q, tiling.q)
+    ):
+        pixels, folds = p * q, blocks * channels * layer.R * layer.S
+        if acc.array.dataflow == "ws":
+            cycles += rows + (folds - 1) * max(pixels, rows) + pixels
+        else:
+            cycles += math.ceil(pixels / rows) * folds * rows + rows
+    return images * cycles
+
+
+@settings(max_examples=200)
+@given(jobs())
+def test_compute_is_the_sum_over_steps(job):
+    assert compute_cycles(*job) == summed(*job)
+
+
+@settings(max_examples=100)
+@given(jobs())
+def test_bound_is_no_less_than_ideal_work(job):
+    layer, acc, tiling = job
+    limits = bound(layer, acc, tiling)
+    assert limits.cycles * acc.array.macs >= layer.macs
+    assert limits.cycles == max(limits.compute, limits.post, limits.dram)
+    counts = count(layer, acc, tiling)
+    for level in ("input_buffer", "weight_buffer"):  # one word a cycle
+        for entry in counts.levels[level].values():
+            assert entry["reads"] <= limits.compute
+
+
+def test_dram_bound_scales_with_interval():
+    layer = Layer.gemm("g", M=64, N=64, K=64)
+    tiling = Tiling(2, 2, 1, 64)
+    slow = Accelerator("a", Array(16, 16), Memory(interval=64))
+    beats = count(layer, slow, tiling, program_beats=10).dram_beats
+    assert bound(layer, slow, tiling, program_beats=10).dram == 64 * (beats - 1) + 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "name"), [(Bound(9, 2, 3), "compute"), (Bound(1, 2, 3), "dram"), (Bound(1, 4, 3), "scale_buffer")]
+)
+def test_what_binds(limits, name):
+    assert limits.binds == name
