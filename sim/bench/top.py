@@ -66,7 +66,7 @@ module bench (
         end else begin
             if (active) begin
                 if (done) error <= error_now;
-                else cycles <= cycles + 1;
+                else if (cycles < cfg_timeout) cycles <= cycles + 1;
                 if (done || cycles >= cfg_timeout) begin
                     state <= SWEEP;
                     timed_out <= !done;
