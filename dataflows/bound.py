@@ -1,6 +1,8 @@
-"""Lower bounds on cycles: every engine at full speed, everything else hidden behind the busiest one.
+"""Lower bounds on cycles: every engine at full speed, everything that may overlap does.
 
-The exact schedule can only be longer (`bound <= schedule`): it adds fill, drain, waiting for tokens and latency.
+The exact schedule can only be longer (`bound <= schedule`): it adds waiting for tokens, latency and pipeline constants.
+What the hardware can never overlap is in the bound: the array waits for the first step's load, and the last output
+tile is post-processed and stored after the array's last step (docs/hardware.md).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 
 from dataflows.arch import Accelerator
 from dataflows.counts import Counts, Totals, count, pixel_blocks, split
-from dataflows.tiling import Tiling
+from dataflows.tiling import Blocking, Tiling, window
 from dataflows.workload import Layer
 
 
@@ -25,23 +27,27 @@ class Bound:
         The post unit: one scale-buffer read a cycle.
     dram : int
         The memory port: one beat every `interval` cycles, reads and writes together.
+    chain : int
+        First load, then all of compute, then post-processing and store of the last output tile.
     """
 
     compute: int
     post: int
     dram: int
+    chain: int
 
     @property
     def cycles(self) -> int:
         """The bound."""
-        return max(self.compute, self.post, self.dram)
+        return max(self.post, self.dram, self.chain)
 
     @property
     def binds(self) -> str:
-        """``compute``, or the level whose port is busiest: ``scale_buffer`` or ``dram``."""
-        if self.compute == self.cycles:
+        """The busiest resource: ``compute``, or the level whose port it is, ``dram`` or ``scale_buffer``."""
+        busiest = max(self.compute, self.post, self.dram)
+        if self.compute == busiest:
             return "compute"
-        return "dram" if self.dram == self.cycles else "scale_buffer"
+        return "dram" if self.dram == busiest else "scale_buffer"
 
 
 def compute_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
@@ -64,9 +70,48 @@ def compute_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     )
 
 
+def first_load(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
+    """Return the beats of the first step's load: inputs, weights and scales."""
+    blocking = Blocking.of(layer, acc)
+    packed = blocking.packed > 1
+    blocks = min(tiling.blocks, blocking.group_blocks if packed else blocking.k_blocks)
+    channels = min(tiling.c_blocks, blocking.c_blocks)
+    planes = blocks if packed else channels
+    pixels = 1
+    for axis, (size, outputs) in enumerate(((layer.H, min(tiling.p, layer.P)), (layer.W, min(tiling.q, layer.Q)))):
+        pixels *= min(size, max(0, window(layer, axis, outputs) - layer.padding[axis]))
+    weights = blocks * channels * layer.R * layer.S * blocking.weight_rows
+    return (
+        planes * pixels * acc.beats(acc.input_word_bits)
+        + weights * acc.beats(acc.weight_word_bits)
+        + blocks * acc.post_groups * acc.beats(acc.scale_word_bits)
+    )
+
+
+def last_outputs(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
+    """Return the words of the last output tile."""
+    blocking = Blocking.of(layer, acc)
+    total = blocking.group_blocks if blocking.packed > 1 else blocking.k_blocks
+    words = 1
+    for whole, tile in ((total, tiling.blocks), (layer.P, tiling.p), (layer.Q, tiling.q)):
+        words *= split(whole, tile)[-1][0]
+    return words
+
+
 def bound(layer: Layer, acc: Accelerator, tiling: Tiling, counts: Counts | None = None, program_beats: int = 0) -> Bound:
     """Return what each resource needs; pass `counts` when they are at hand already."""
     counts = counts or count(layer, acc, tiling, program_beats)
-    # The last beat needs no pause after it.
-    dram = (counts.dram_beats - 1) * acc.memory.interval + 1
-    return Bound(compute_cycles(layer, acc, tiling), counts.levels["scale_buffer"]["scales"]["reads"], dram)
+    compute = compute_cycles(layer, acc, tiling)
+    words = last_outputs(layer, acc, tiling)
+    chain = (
+        _port_cycles(counts.levels["dram"]["program"]["reads"] + first_load(layer, acc, tiling), acc)
+        + compute
+        + words * acc.post_groups
+        + _port_cycles(words * acc.beats(acc.output_word_bits), acc)
+    )
+    return Bound(compute, counts.levels["scale_buffer"]["scales"]["reads"], _port_cycles(counts.dram_beats, acc), chain)
+
+
+def _port_cycles(beats: int, acc: Accelerator) -> int:
+    """Return the fewest cycles for `beats`; the last one needs no pause after it."""
+    return (beats - 1) * acc.memory.interval + 1

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import pytest
 from hypothesis import given, settings
 
 from dataflows.arch import Accelerator, Array, Memory
-from dataflows.bound import Bound, bound, compute_cycles
+from dataflows.bound import Bound, bound, compute_cycles, first_load, last_outputs
 from dataflows.counts import count
+from dataflows.execute import _Walker
 from dataflows.tiling import Blocking, Tiling
 from dataflows.workload import Layer
 from tests.strategies import jobs
@@ -48,7 +50,7 @@ def test_bound_is_no_less_than_ideal_work(job):
     layer, acc, tiling = job
     limits = bound(layer, acc, tiling)
     assert limits.cycles * acc.array.macs >= layer.macs
-    assert limits.cycles == max(limits.compute, limits.post, limits.dram)
+    assert limits.cycles >= max(limits.compute, limits.post, limits.dram)
     counts = count(layer, acc, tiling)
     for level in ("input_buffer", "weight_buffer"):  # one word a cycle
         for entry in counts.levels[level].values():
@@ -63,8 +65,34 @@ def test_dram_bound_scales_with_interval():
     assert bound(layer, slow, tiling, program_beats=10).dram == 64 * (beats - 1) + 1
 
 
+@settings(max_examples=200)
+@given(jobs())
+def test_chain_ends_add_up_over_a_single_tile(job):
+    """With one tile there is nothing to overlap: the chain holds every beat and every post-processing cycle."""
+    layer, acc, _ = job
+    whole = replace(layer, N=1, G=1)
+    tiling = Tiling(99, 99, 99, 99)
+    counts, limits = count(whole, acc, tiling, program_beats=3), bound(whole, acc, tiling, program_beats=3)
+    pauses = 2 * (acc.memory.interval - 1)
+    assert limits.chain == limits.compute + limits.post + counts.dram_beats * acc.memory.interval - pauses
+    assert limits.cycles == limits.chain
+
+
+@settings(max_examples=100)
+@given(jobs())
+def test_first_load_and_last_tile_are_the_walkers(job):
+    layer, acc, tiling = job
+    walker = _Walker(layer, acc, tiling)
+    steps = list(walker.steps())
+    walker.load(steps[0], None)
+    assert first_load(layer, acc, tiling) == sum(n for (level, _, _), n in walker.tally.items() if level == "dram")
+    last = steps[-1]
+    assert last_outputs(layer, acc, tiling) == len(last.blocks) * len(last.rows) * len(last.cols)
+
+
 @pytest.mark.parametrize(
-    ("limits", "name"), [(Bound(9, 2, 3), "compute"), (Bound(1, 2, 3), "dram"), (Bound(1, 4, 3), "scale_buffer")]
+    ("limits", "name"),
+    [(Bound(9, 2, 3, 19), "compute"), (Bound(1, 2, 3, 19), "dram"), (Bound(1, 4, 3, 0), "scale_buffer")],
 )
 def test_what_binds(limits, name):
     assert limits.binds == name
