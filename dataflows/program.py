@@ -1,0 +1,286 @@
+"""Layer programs: what the sequencer reads to run one layer, as plain integers.
+
+A program is a header (magic, family and version, length) followed by one 32-bit little-endian word per field of the
+engine family. The fields of the dense family are listed here once; hardware, compiler and printer all use this list.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dataflows.arch import Accelerator
+from dataflows.errors import SpecError
+from dataflows.mapping import Mapping
+from dataflows.tiling import Blocking, Tiling, mapping_of, tile_words, violations, window
+from dataflows.feasible import InfeasibleError
+from dataflows.workload import Layer
+
+MAGIC = 0x54535953  # "SYST"
+VERSION = 1
+FAMILY_DENSE = 1
+HEADER_WORDS = 3
+WORD_BYTES = 4
+LEVELS = 6
+"""Tile loops, level 0 innermost; level 0 is always C."""
+
+DIM_CODES = ("N", "G", "K", "P", "Q", "C")
+
+# Name, bits the hardware keeps. Addresses count beats and wrap modulo 2**32; `*_delta_l` is added when tile loop l
+# advances and every loop inside it starts over. full/edge: size of all tiles but the last / of the last one.
+DENSE_FIELDS: tuple[tuple[str, int], ...] = (
+    *((f"extent_{level}", 16) for level in range(LEVELS)),
+    *((f"input_delta_{level}", 32) for level in range(LEVELS)),
+    *((f"weight_delta_{level}", 32) for level in range(LEVELS)),
+    *((f"scale_delta_{level}", 32) for level in range(LEVELS)),
+    *((f"output_delta_{level}", 32) for level in range(LEVELS)),
+    *((f"y_delta_{level}", 18) for level in range(LEVELS)),
+    *((f"x_delta_{level}", 18) for level in range(LEVELS)),
+    ("input_base", 32), ("weight_base", 32), ("scale_base", 32), ("output_base", 32),
+    ("y_base", 18), ("x_base", 18),
+    ("input_relevant", LEVELS), ("weight_relevant", LEVELS), ("scale_relevant", LEVELS),
+    ("level_block", 3), ("level_p", 3), ("level_q", 3), ("level_dims", 24),
+    ("blocks_full", 9), ("blocks_edge", 9), ("c_full", 16), ("c_edge", 16), ("packed", 9),
+    ("p_full", 16), ("p_edge", 16), ("q_full", 16), ("q_edge", 16),
+    ("window_h_full", 16), ("window_h_edge", 16), ("window_w_full", 16), ("window_w_edge", 16),
+    ("height", 16), ("width", 16), ("input_row_pitch", 32), ("input_plane_pitch", 32),
+    ("weight_beats_ff", 24), ("weight_beats_fe", 24), ("weight_beats_ef", 24), ("weight_beats_ee", 24),
+    ("scale_beats_full", 16), ("scale_beats_edge", 16),
+    ("pixels_ff", 17), ("pixels_fe", 17), ("pixels_ef", 17), ("pixels_ee", 17),
+    ("output_row_pitch", 32), ("output_plane_pitch", 32),
+    ("tile_pitch", 16), ("tile_plane", 17), ("block_plane", 17),
+    ("filter_r", 8), ("filter_s", 8), ("stride_y", 8), ("stride_x", 8), ("dilation_y", 8), ("dilation_x", 8),
+    ("stride_y_pitch", 17), ("dilation_y_pitch", 17),
+    ("weight_rows", 9), ("group_rows", 9), ("group_lanes", 9),
+    ("input_zero", 16), ("output_zero", 16), ("clip_low", 16), ("clip_high", 16),
+)  # fmt: skip
+
+SIGNED_FIELDS = frozenset({"input_zero", "output_zero", "clip_low", "clip_high", "y_base", "x_base"}) | {
+    f"{axis}_delta_{level}" for axis in "yx" for level in range(LEVELS)
+}
+PROGRAM_WORDS = HEADER_WORDS + len(DENSE_FIELDS)
+
+
+def program_beats(acc: Accelerator) -> int:
+    """Memory beats that one program takes."""
+    return math.ceil(PROGRAM_WORDS * WORD_BYTES / acc.memory.bus_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a layer's tensors lie in memory, in beats."""
+
+    program: int
+    scales: int
+    weights: int
+    inputs: int
+    outputs: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Postprocess:
+    """Layer-wide constants of quantisation: zero points and clip bounds (integers of the operand width)."""
+
+    input_zero: int = 0
+    output_zero: int = 0
+    low: int = -128
+    high: int = 127
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProgram:
+    """Field values of one layer of the dense family, in the order of `DENSE_FIELDS`."""
+
+    values: tuple[int, ...]
+
+    def __getitem__(self, name: str) -> int:
+        return self.values[_INDEX[name]]
+
+    def words(self) -> list[int]:
+        """Return the 32-bit words as they lie in memory."""
+        header = [MAGIC, FAMILY_DENSE << 16 | VERSION, PROGRAM_WORDS]
+        return header + [value & 0xFFFFFFFF for value in self.values]
+
+    @classmethod
+    def from_words(cls, words: list[int]) -> LayerProgram:
+        """Read back what `words` wrote; raise `SpecError` for anything else."""
+        header = [MAGIC, FAMILY_DENSE << 16 | VERSION, PROGRAM_WORDS]
+        if list(words[:HEADER_WORDS]) != header or len(words) < PROGRAM_WORDS:
+            raise SpecError("program", [hex(w) for w in words[:HEADER_WORDS]], f"header {[hex(w) for w in header]}", "recompile the layer")
+        values = []
+        for (name, bits), word in zip(DENSE_FIELDS, words[HEADER_WORDS:], strict=False):
+            value = word & ((1 << bits) - 1)
+            values.append(value - (1 << bits) if name in SIGNED_FIELDS and value >> (bits - 1) else value)
+        return cls(tuple(values))
+
+    def tiling(self, acc: Accelerator) -> Tiling:
+        """Return the tiling that the program walks."""
+        dims = [DIM_CODES[self["level_dims"] >> (4 * level) & 15] for level in range(LEVELS)]
+        packed = self["packed"] > 1
+        return Tiling(
+            self["blocks_full"], 1 if packed else self["c_full"], self["p_full"], self["q_full"], tuple(reversed(dims[1:]))
+        )
+
+    def mapping(self, layer: Layer, acc: Accelerator) -> Mapping:
+        """Return the loop nest that the program walks."""
+        return mapping_of(layer, acc, self.tiling(acc))
+
+
+_INDEX = {name: index for index, (name, _bits) in enumerate(DENSE_FIELDS)}
+
+
+def place(layer: Layer, acc: Accelerator, tiling: Tiling, base: int = 0) -> Placement:
+    """Lay program, scales, weights, inputs and outputs one after the other from beat `base`."""
+    blocking = Blocking.of(layer, acc)
+    out_blocks = blocking.group_blocks * blocking.k_blocks
+    in_planes = layer.N * blocking.group_blocks * blocking.c_blocks
+    counts = tiling.counts(layer, blocking)
+    padded_blocks = tiling.blocks * counts["K"] * counts["G"]
+    weight_words = padded_blocks * blocking.c_blocks * layer.R * layer.S * blocking.weight_rows
+    sizes = (
+        program_beats(acc),
+        out_blocks * acc.post_groups * acc.beats(acc.scale_word_bits),
+        weight_words * acc.beats(acc.weight_word_bits),
+        in_planes * layer.H * layer.W * acc.beats(acc.input_word_bits),
+        layer.N * out_blocks * layer.P * layer.Q * acc.beats(acc.output_word_bits),
+    )
+    starts = [base]
+    for size in sizes:
+        starts.append(starts[-1] + size)
+    return Placement(*starts)
+
+
+def compile_layer(
+    layer: Layer, acc: Accelerator, tiling: Tiling, placement: Placement, post: Postprocess | None = None
+) -> LayerProgram:
+    """Compile one layer; raise `InfeasibleError` if a tile does not fit."""
+    reasons = violations(layer, acc, tiling)
+    if reasons:
+        raise InfeasibleError(reasons)
+    post = post or Postprocess()
+    values: dict[str, int] = {}
+    values |= _loops(layer, acc, tiling, placement)
+    values |= _tile_sizes(layer, acc, tiling)
+    values |= _array_fields(layer, acc, tiling)
+    values |= {
+        "input_zero": post.input_zero, "output_zero": post.output_zero, "clip_low": post.low, "clip_high": post.high,
+    }  # fmt: skip
+    for name, bits in DENSE_FIELDS:
+        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if name in SIGNED_FIELDS else (0, (1 << bits) - 1)
+        if bits < 32 and not low <= values[name] <= high:
+            raise SpecError(f"{layer.name}.{name}", values[name], f"{low} to {high}", "use smaller tiles or split the layer")
+    return LayerProgram(tuple(values[name] for name, _bits in DENSE_FIELDS))
+
+
+def _loops(layer: Layer, acc: Accelerator, tiling: Tiling, place_at: Placement) -> dict[str, int]:
+    """Extents, address strides and relevance of the tile loops."""
+    blocking = Blocking.of(layer, acc)
+    packed = blocking.packed > 1
+    counts = tiling.counts(layer, blocking)
+    dims = ("C", *reversed(tiling.order))
+    strides = _strides(layer, acc, tiling, blocking)
+    relevant = {"input": {"N", "G", "C", "P", "Q"}, "weight": {"G", "K", "C"}, "scale": {"G", "K"}}
+    values: dict[str, int] = {}
+    inner = dict.fromkeys(strides, 0)
+    for level, dim in enumerate(dims):
+        values[f"extent_{level}"] = counts[dim]
+        for tensor, by_dim in strides.items():
+            values[f"{tensor}_delta_{level}"] = by_dim.get(dim, 0) - inner[tensor]
+            inner[tensor] += (counts[dim] - 1) * by_dim.get(dim, 0)
+    for tensor, needed in relevant.items():
+        values[f"{tensor}_relevant"] = sum(1 << level for level, dim in enumerate(dims) if dim in needed and counts[dim] > 1)
+    beats = acc.beats(acc.input_word_bits)
+    return values | {
+        "input_base": place_at.inputs - (layer.padding[0] * layer.W + layer.padding[1]) * beats,
+        "weight_base": place_at.weights, "scale_base": place_at.scales, "output_base": place_at.outputs,
+        "y_base": -layer.padding[0], "x_base": -layer.padding[1],
+        "level_block": dims.index("G" if packed else "K"), "level_p": dims.index("P"), "level_q": dims.index("Q"),
+        "level_dims": sum(DIM_CODES.index(dim) << (4 * level) for level, dim in enumerate(dims)),
+    }  # fmt: skip
+
+
+def _strides(layer: Layer, acc: Accelerator, tiling: Tiling, blocking: Blocking) -> dict[str, dict[str, int]]:
+    """Beats (or input rows and columns) from one tile to the next, per tensor and dimension."""
+    packed = blocking.packed > 1
+    g_step = tiling.blocks if packed else 1
+    in_beats, out_beats = acc.beats(acc.input_word_bits), acc.beats(acc.output_word_bits)
+    w_beats, s_beats = acc.beats(acc.weight_word_bits), acc.beats(acc.scale_word_bits)
+    plane = layer.H * layer.W * in_beats
+    out_plane = layer.P * layer.Q * out_beats
+    taps = layer.R * layer.S * blocking.weight_rows * w_beats
+    k_tiles = tiling.counts(layer, blocking)["K"]
+    down, right = tiling.p * layer.stride[0], tiling.q * layer.stride[1]
+    return {
+        "input": {
+            "N": blocking.group_blocks * blocking.c_blocks * plane, "G": g_step * blocking.c_blocks * plane,
+            "C": tiling.c_blocks * plane, "P": down * layer.W * in_beats, "Q": right * in_beats,
+        },
+        "weight": {
+            "G": tiling.blocks * k_tiles * blocking.c_blocks * taps, "K": tiling.blocks * blocking.c_blocks * taps,
+            # A last K tile with fewer blocks keeps the stride of the others: addresses stay affine, a gap stays unread.
+            "C": tiling.blocks * tiling.c_blocks * taps,
+        },
+        "scale": {
+            "G": g_step * blocking.k_blocks * acc.post_groups * s_beats, "K": tiling.blocks * acc.post_groups * s_beats,
+        },
+        "output": {
+            "N": blocking.group_blocks * blocking.k_blocks * out_plane, "G": g_step * blocking.k_blocks * out_plane,
+            "K": tiling.blocks * out_plane, "P": tiling.p * layer.Q * out_beats, "Q": tiling.q * out_beats,
+        },
+        "y": {"P": down},
+        "x": {"Q": right},
+    }  # fmt: skip
+
+
+def _tile_sizes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int]:
+    """Sizes of full and of last tiles, in blocks, pixels and beats."""
+    blocking = Blocking.of(layer, acc)
+    total = blocking.group_blocks if blocking.packed > 1 else blocking.k_blocks
+    blocks, c_blocks = _edge(total, tiling.blocks), _edge(blocking.c_blocks, tiling.c_blocks)
+    p, q = _edge(layer.P, tiling.p), _edge(layer.Q, tiling.q)
+    taps = layer.R * layer.S * blocking.weight_rows * acc.beats(acc.weight_word_bits)
+    scale = acc.post_groups * acc.beats(acc.scale_word_bits)
+    values = {"packed": blocking.packed}
+    for name, (full, edge) in {"blocks": blocks, "c": c_blocks, "p": p, "q": q}.items():
+        values |= {f"{name}_full": full, f"{name}_edge": edge}
+    for first in range(2):
+        values[f"window_h_{_SIZES[first]}"] = window(layer, 0, p[first])
+        values[f"window_w_{_SIZES[first]}"] = window(layer, 1, q[first])
+        values[f"scale_beats_{_SIZES[first]}"] = blocks[first] * scale
+        for second in range(2):
+            suffix = _SIZES[first][0] + _SIZES[second][0]
+            values[f"weight_beats_{suffix}"] = blocks[first] * c_blocks[second] * taps
+            values[f"pixels_{suffix}"] = p[first] * q[second]
+    beats, out_beats = acc.beats(acc.input_word_bits), acc.beats(acc.output_word_bits)
+    return values | {
+        "height": layer.H, "width": layer.W,
+        "input_row_pitch": layer.W * beats, "input_plane_pitch": layer.H * layer.W * beats,
+        "output_row_pitch": layer.Q * out_beats, "output_plane_pitch": layer.P * layer.Q * out_beats,
+    }  # fmt: skip
+
+
+def _array_fields(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int]:
+    """Fields that steer the walk inside a tile."""
+    blocking = Blocking.of(layer, acc)
+    packed = blocking.packed > 1
+    pitch = min(layer.W, window(layer, 1, tiling.q))
+    plane = pitch * min(layer.H, window(layer, 0, tiling.p))
+    return {
+        "tile_pitch": pitch, "tile_plane": plane, "block_plane": plane if packed else 0,
+        "filter_r": layer.R, "filter_s": layer.S, "stride_y": layer.stride[0], "stride_x": layer.stride[1],
+        "dilation_y": layer.dilation[0], "dilation_x": layer.dilation[1],
+        "stride_y_pitch": layer.stride[0] * pitch, "dilation_y_pitch": layer.dilation[0] * pitch,
+        "weight_rows": blocking.weight_rows,
+        "group_rows": layer.C if packed else blocking.weight_rows,
+        "group_lanes": layer.K if packed else acc.array.cols,
+    }  # fmt: skip
+
+
+_SIZES = ("full", "edge")
+
+
+def _edge(total: int, tile: int) -> tuple[int, int]:
+    """Return the size of full tiles and of the last tile."""
+    full = min(tile, total)
+    return full, total - (math.ceil(total / full) - 1) * full

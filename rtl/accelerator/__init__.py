@@ -1,0 +1,1 @@
+"""The accelerator round the array: program, sequencer, load, compute, post-process and store engines."""

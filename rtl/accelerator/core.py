@@ -1,0 +1,116 @@
+"""Array with what feeds and empties it: input and weight buffers, issue engine, edges, accumulator banks."""
+
+from __future__ import annotations
+
+from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from dataflows.arch import Accelerator
+from rtl.accelerator.accumulator import Accumulator
+from rtl.accelerator.issue import StationaryOutputIssue, StationaryWeightIssue
+from rtl.accelerator.layouts import COMPUTE, PROGRAM
+from rtl.accelerator.weights import WeightLanes
+from rtl.array import ArrayPlan, PEArray
+from rtl.library import Modules, place
+from rtl.memory import Sram, delay
+
+EDGE_DELAY = 2
+"""Cycles from a buffer read to the word at the array's edge: memory, edge register."""
+
+
+class Core(wiring.Component):
+    """The compute engine.
+
+    Parameters
+    ----------
+    acc : Accelerator
+        All sizes.
+    modules : Modules or None
+        See `rtl.library.place`.
+
+    Members
+    -------
+    steps : In(stream of COMPUTE)
+        Work, in order.
+    configure, configured : In(1), Out(1)
+        Fill the weight lane table from the program.
+    loaded, acc_free, issued, tile_done : tokens, see `Issue` and `Accumulator`.
+    input_write*, weight_write* :
+        Fill ports of the two buffers, addresses include the half.
+    post_* :
+        Read port of the accumulators.
+    """
+
+    def __init__(self, *, acc: Accelerator, modules: Modules | None) -> None:
+        self.acc, self.modules = acc, modules
+        cols, acc_bits = acc.array.cols, acc.array.acc_bits
+        super().__init__(
+            {
+                "steps": In(stream.Signature(COMPUTE)), "program": In(PROGRAM), "reset": In(1),
+                "configure": In(1), "configured": Out(1),
+                "loaded": In(1), "acc_free": In(1), "issued": Out(1), "tile_done": Out(1),
+                "input_write": In(1), "input_write_addr": In(17), "input_write_data": In(acc.input_word_bits),
+                "weight_write": In(1), "weight_write_addr": In(17), "weight_write_data": In(acc.weight_word_bits),
+                "post_read": In(1), "post_half": In(1), "post_addr": In(16), "post_data": Out(cols * acc_bits),
+                "input_read": Out(1), "weight_read": Out(1), "acc_write": Out(1), "acc_update": Out(1),
+                "busy": Out(1), "wait_load": Out(1), "wait_acc": Out(1),
+            }
+        )  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:  # noqa: D102
+        m = Module()
+        acc, shape = self.acc, self.acc.array
+        plan = ArrayPlan.of(shape)
+        array = place(self.modules, m, "array", "array", PEArray, plan=plan, modules=self.modules)
+        kind = StationaryOutputIssue if plan.outputs_stay else StationaryWeightIssue
+        issue = kind(rows=shape.rows, south_delay=EDGE_DELAY + plan.south_latency - 1)
+        m.submodules.issue = issue
+        m.submodules.lanes = lanes = WeightLanes(rows=shape.rows, cols=shape.cols)
+        m.submodules.banks = banks = Accumulator(
+            cols=shape.cols, words=acc.acc_words, acc_bits=shape.acc_bits, modules=self.modules
+        )
+        m.submodules.input_buffer = inputs = Sram(depth=2 * acc.input_words, width=acc.input_word_bits, modules=self.modules)
+        m.submodules.weight_buffer = weights = Sram(depth=2 * acc.weight_words, width=acc.weight_word_bits, modules=self.modules)
+        m.d.comb += [
+            issue.steps.payload.eq(self.steps.payload), issue.steps.valid.eq(self.steps.valid),
+            self.steps.ready.eq(issue.steps.ready), issue.program.eq(self.program), lanes.program.eq(self.program),
+            issue.reset.eq(self.reset), lanes.start.eq(self.configure), self.configured.eq(lanes.done),
+            issue.loaded.eq(self.loaded), issue.acc_free.eq(self.acc_free), self.issued.eq(issue.issued),
+            lanes.row.eq(issue.row), issue.row_word.eq(lanes.word), issue.row_used.eq(lanes.used),
+            inputs.write.eq(self.input_write), inputs.write_addr.eq(self.input_write_addr), inputs.write_data.eq(self.input_write_data),
+            inputs.read.eq(issue.input_read), inputs.read_addr.eq(issue.input_addr + Mux(issue.input_half, acc.input_words, 0)),
+            weights.write.eq(self.weight_write), weights.write_addr.eq(self.weight_write_addr),
+            weights.write_data.eq(self.weight_write_data), weights.read.eq(issue.weight_read),
+            weights.read_addr.eq(issue.weight_addr + Mux(issue.weight_half, acc.weight_words, 0)),
+            banks.ctl.eq(issue.acc), banks.south.eq(array.south), self.tile_done.eq(banks.tile_done),
+            banks.post_read.eq(self.post_read), banks.post_half.eq(self.post_half), banks.post_addr.eq(self.post_addr),
+            self.post_data.eq(banks.post_data),
+            self.input_read.eq(issue.input_read), self.weight_read.eq(issue.weight_read), self.acc_write.eq(issue.acc.valid),
+            self.acc_update.eq(issue.acc.valid & ~issue.acc.first),
+            self.busy.eq(issue.busy), self.wait_load.eq(issue.wait_load), self.wait_acc.eq(issue.wait_acc),
+        ]  # fmt: skip
+        self._edges(m, issue, lanes, inputs.read_data, weights.read_data, array)
+        return m
+
+    def _edges(
+        self, m: Module, issue: wiring.Component, lanes: WeightLanes, input_word: Signal, weight_word: Signal, array: PEArray
+    ) -> None:
+        """Put padding and lane masks in place and register words and controls at the array's edge."""
+        shape = self.acc.array
+        pad = delay(m, issue.pad, 1, "pad")
+        mask = delay(m, lanes.mask, 1, "mask")
+        zero = self.program.input_zero[: shape.input_bits]
+        west = Signal(self.acc.input_word_bits, reset_less=True)
+        north = Signal(self.acc.weight_word_bits, reset_less=True)
+        m.d.sync += west.eq(Mux(pad, Cat([zero] * shape.rows), input_word))
+        kept = [
+            Mux(mask[j], weight_word.word_select(j, shape.weight_bits), Const(0, shape.weight_bits)) for j in range(shape.cols)
+        ]
+        m.d.sync += north.eq(Cat(kept))
+        m.d.comb += [
+            array.west.eq(west), array.north.eq(north),
+            array.first.eq(delay(m, issue.first, EDGE_DELAY, "first", reset=True)),
+            array.take.eq(delay(m, issue.take, EDGE_DELAY, "take", reset=True)),
+            array.west_slot.eq(delay(m, issue.slot, EDGE_DELAY, "slot")),
+        ]  # fmt: skip

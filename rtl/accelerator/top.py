@@ -1,0 +1,194 @@
+"""The complete accelerator: control, program fetch, bus, engines and buffers."""
+
+from __future__ import annotations
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from dataflows.arch import SCALE_SLOTS, Accelerator
+from dataflows.counters import COUNTER_BITS
+from rtl.accelerator.burst import Burst
+from rtl.accelerator.core import Core
+from rtl.accelerator.counters import Counters
+from rtl.accelerator.fetch import ProgramRegisters
+from rtl.accelerator.layouts import ADDRESS_BITS, COMPUTE, LOAD, POST, STORE
+from rtl.accelerator.load import INPUT, SCALE, WEIGHT, LoadRequests, LoadResponses
+from rtl.accelerator.post import PostProcess
+from rtl.accelerator.sequencer import Sequencer
+from rtl.accelerator.store import Store
+from rtl.library import Modules
+from rtl.memory import Sram
+from rtl.stream import Queue
+
+ERROR_PROGRAM = 1
+"""Error code: the program's header is not one of this engine."""
+
+# Post and store lag the load engine by at most ten tiles: accumulator and output halves bound how far. Twice that
+# keeps a full queue from ever holding up the sequencer.
+QUEUES = (("load", LOAD, 4), ("compute", COMPUTE, 8), ("post", POST, 16), ("store", STORE, 16))
+
+
+class AcceleratorTop(wiring.Component):
+    """Run one layer per `start`: fetch its program, run it, raise `done`.
+
+    Members
+    -------
+    start, program_addr : In(1), In(32)
+        Taken in a cycle where `busy` is 0; the beat address of the layer program.
+    busy, done : Out(1)
+        `done` is high for one cycle, when every output is in memory.
+    error : Out(8)
+        0, or why the last run ended early.
+    counter_index, counter_value : In(6), Out(48)
+        Performance counters and parameters, see `dataflows.counters`.
+    mem_* :
+        Native memory port (docs/hardware.md).
+    """
+
+    def __init__(self, *, acc: Accelerator, modules: Modules | None) -> None:
+        self.acc, self.modules = acc, modules
+        beat = acc.beat_bits
+        super().__init__(
+            {
+                "start": In(1), "program_addr": In(ADDRESS_BITS), "busy": Out(1), "done": Out(1), "error": Out(8),
+                "counter_index": In(6), "counter_value": Out(COUNTER_BITS),
+                "mem_req_valid": Out(1), "mem_req_ready": In(1), "mem_req_write": Out(1), "mem_req_addr": Out(ADDRESS_BITS),
+                "mem_req_data": Out(beat), "mem_rsp_valid": In(1), "mem_rsp_data": In(beat),
+            }
+        )  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:  # noqa: D102
+        m = Module()
+        acc, shape = self.acc, self.acc.array
+        beats = {name: acc.beats(getattr(acc, f"{name}_word_bits")) for name in ("scale", "weight", "input", "output")}
+        sub = m.submodules
+        sub.program = program = ProgramRegisters(beat_bits=acc.beat_bits)
+        sub.fetch = fetch = Burst()
+        sub.sequencer = sequencer = Sequencer(input_beats=beats["input"])
+        sub.requests = requests = LoadRequests(input_beats=beats["input"])
+        sub.responses = responses = LoadResponses(
+            beats={name: beats[name] for name in ("scale", "weight", "input")}, beat_bits=acc.beat_bits
+        )
+        sub.core = core = Core(acc=acc, modules=self.modules)
+        sub.post = post = PostProcess(
+            cols=shape.cols, lanes=acc.post_lanes, acc_bits=shape.acc_bits, output_bits=shape.input_bits, tile_blocks=acc.tile_blocks
+        )
+        sub.store = store = Store(beats=beats["output"], beat_bits=acc.beat_bits, word_bits=acc.output_word_bits)
+        sub.counters = counters = Counters(acc=acc)
+
+        for part in (sequencer, requests, responses, core, post, store):
+            m.d.comb += part.program.eq(program.fields)
+        for (name, layout, depth), engine in zip(QUEUES, (requests.steps, core.steps, post.tiles, store.tiles), strict=True):
+            sub[f"{name}_queue"] = queue = Queue(shape=layout, depth=depth)
+            wiring.connect(m, getattr(sequencer, name), queue.i)
+            m.d.comb += [engine.payload.eq(queue.o.payload), engine.valid.eq(queue.o.valid), queue.o.ready.eq(engine.ready)]
+        wiring.connect(m, requests.segments, responses.segments)
+        self._control(m, program, fetch, core, sequencer, store, (requests.reset_credit, core.reset, post.reset, store.reset))
+        self._bus(m, fetch, requests, store, program, responses)
+        self._buffers(m, responses, post, store)
+        m.d.comb += [
+            requests.credit.eq(core.issued), core.loaded.eq(responses.loaded), core.acc_free.eq(post.emptied),
+            post.ready.eq(core.tile_done), post.room.eq(store.emptied), store.ready.eq(post.done),
+            core.post_read.eq(post.acc_read), core.post_half.eq(post.acc_half), core.post_addr.eq(post.acc_addr),
+            post.acc_data.eq(core.post_data), store.words.eq(post.words[store.read_half]),
+            core.input_write.eq(responses.write & (responses.write_kind == INPUT)),
+            core.input_write_addr.eq(responses.write_addr + Mux(responses.write_slot[0], acc.input_words, 0)),
+            core.input_write_data.eq(_word(responses, beats["input"], acc.beat_bits)),
+            core.weight_write.eq(responses.write & (responses.write_kind == WEIGHT)),
+            core.weight_write_addr.eq(responses.write_addr + Mux(responses.write_slot[0], acc.weight_words, 0)),
+            core.weight_write_data.eq(_word(responses, beats["weight"], acc.beat_bits)),
+        ]  # fmt: skip
+        running = Signal()
+        m.d.comb += running.eq(self.busy & ~self.done)
+        kind = {name: responses.beat & (responses.beat_kind == code) for name, code in
+                (("scale", SCALE), ("weight", WEIGHT), ("input", INPUT))}  # fmt: skip
+        wrote = {name: responses.write & (responses.write_kind == code) for name, code in
+                 (("scale", SCALE), ("weight", WEIGHT), ("input", INPUT))}  # fmt: skip
+        m.d.comb += [
+            counters.clear.eq(self.start & ~self.busy), counters.index.eq(self.counter_index),
+            self.counter_value.eq(counters.value),
+            counters.events.eq(Cat(
+                running, core.busy, core.wait_load, core.wait_acc, post.busy,
+                program.valid & ~program.complete, kind["scale"], kind["weight"], kind["input"], store.valid & store.taken,
+                wrote["scale"], post.scale_read, wrote["weight"], core.weight_read, wrote["input"], core.input_read,
+                core.acc_write, core.acc_update, post.acc_read, post.out_write, store.read,
+            )),
+        ]  # fmt: skip
+        return m
+
+    def _control(
+        self, m: Module, program: ProgramRegisters, fetch: Burst, core: Core, sequencer: Sequencer, store: Store, resets: tuple
+    ) -> None:
+        """Fetch, configure, run, finish."""
+        with m.FSM(name="control"):
+            with m.State("IDLE"):
+                with m.If(self.start):
+                    m.d.sync += [self.busy.eq(1), self.error.eq(0), fetch.base.eq(self.program_addr)]
+                    m.next = "FETCH"
+            with m.State("FETCH"):
+                m.d.comb += [fetch.start.eq(1), program.clear.eq(1)]
+                m.next = "FETCHING"
+            with m.State("FETCHING"), m.If(program.complete):
+                with m.If(program.bad):
+                    m.d.sync += self.error.eq(ERROR_PROGRAM)
+                    m.next = "DONE"
+                with m.Else():
+                    m.next = "CONFIGURE"
+            with m.State("CONFIGURE"):
+                m.d.comb += [core.configure.eq(1), *(reset.eq(1) for reset in resets)]
+                m.next = "CONFIGURING"
+            with m.State("CONFIGURING"), m.If(core.configured):
+                m.next = "BEGIN"
+            with m.State("BEGIN"):
+                m.d.comb += sequencer.start.eq(1)
+                m.next = "RUN"
+            with m.State("RUN"), m.If(store.finished):
+                m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += self.done.eq(1)
+                m.d.sync += self.busy.eq(0)
+                m.next = "IDLE"
+        m.d.comb += [fetch.planes.eq(1), fetch.rows.eq(1), fetch.beats.eq(program.beats)]
+
+    def _bus(
+        self, m: Module, fetch: Burst, requests: LoadRequests, store: Store, program: ProgramRegisters, responses: LoadResponses
+    ) -> None:
+        """Give the memory port to one transaction at a time, stores first; the fetch has it before they begin."""
+        loading, storing = Signal(), Signal()
+        free = ~loading & ~storing
+        m.d.comb += [store.grant.eq(free & store.want), requests.grant.eq(free & requests.want & ~store.want)]
+        m.d.sync += [
+            loading.eq((loading | requests.grant) & ~requests.release), storing.eq((storing | store.grant) & ~store.release),
+        ]  # fmt: skip
+        reading = Mux(fetch.active, fetch.addr, requests.addr)
+        m.d.comb += [
+            self.mem_req_valid.eq(fetch.active | requests.valid | store.valid), self.mem_req_write.eq(store.valid),
+            self.mem_req_addr.eq(Mux(store.valid, store.addr, reading)), self.mem_req_data.eq(store.data),
+            fetch.step.eq(fetch.active & self.mem_req_ready), requests.ready.eq(self.mem_req_ready),
+            store.taken.eq(self.mem_req_ready),
+            program.valid.eq(self.mem_rsp_valid), program.data.eq(self.mem_rsp_data),
+            responses.valid.eq(self.mem_rsp_valid), responses.data.eq(self.mem_rsp_data),
+        ]  # fmt: skip
+
+    def _buffers(self, m: Module, responses: LoadResponses, post: PostProcess, store: Store) -> None:
+        """Scale and output buffers."""
+        acc = self.acc
+        slot_words = acc.tile_blocks * acc.post_groups
+        m.submodules.scale_buffer = scales = Sram(depth=SCALE_SLOTS * slot_words, width=acc.scale_word_bits, modules=self.modules)
+        m.submodules.output_buffer = outputs = Sram(depth=2 * acc.acc_words, width=acc.output_word_bits, modules=self.modules)
+        m.d.comb += [
+            scales.write.eq(responses.write & (responses.write_kind == SCALE)),
+            scales.write_addr.eq(responses.write_addr + responses.write_slot * slot_words),
+            scales.write_data.eq(_word(responses, acc.beats(acc.scale_word_bits), acc.beat_bits)),
+            scales.read.eq(post.scale_read), scales.read_addr.eq(post.scale_addr), post.scale_data.eq(scales.read_data),
+            outputs.write.eq(post.out_write), outputs.write_data.eq(post.out_data),
+            outputs.write_addr.eq(post.out_addr + Mux(post.out_half, acc.acc_words, 0)),
+            outputs.read.eq(store.read), store.read_data.eq(outputs.read_data),
+            outputs.read_addr.eq(store.read_addr + Mux(store.read_half, acc.acc_words, 0)),
+        ]  # fmt: skip
+
+
+def _word(responses: LoadResponses, beats: int, beat_bits: int) -> Signal:
+    """Return the word of `beats` beats that the response side put together."""
+    return responses.write_data[(responses.word_beats - beats) * beat_bits :]
