@@ -44,7 +44,7 @@ class Requantizer(wiring.Component):
     """
 
     def __init__(self, *, acc_bits: int, output_bits: int, multiply_stages: int = 1) -> None:
-        _between("requantizer.acc_bits", acc_bits, 2, 64)
+        _between("requantizer.acc_bits", acc_bits, 2, 48)
         _between("requantizer.output_bits", output_bits, 2, acc_bits)
         _between("requantizer.multiply_stages", multiply_stages, 1, 8)
         self.acc_bits = acc_bits

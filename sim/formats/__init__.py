@@ -1,0 +1,1 @@
+"""Encodings of tensors as engines store them."""

@@ -1,0 +1,60 @@
+"""The golden model of one layer: what every mapping on every accelerator must produce, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflows.workload import Layer
+from sim.golden.accumulate import conv, wrap
+from sim.golden.requantize import Mode, requantize
+from sim.tensors import LayerTensors
+
+
+def golden_accumulators(layer: Layer, tensors: LayerTensors) -> NDArray[np.int64]:
+    """Return the exact sums with bias, (N, K, P, Q), not wrapped; the definition, with the zero point where it belongs."""
+    tensors.check(layer)
+    centred = tensors.inputs.astype(np.int64) - tensors.input_zero_point
+    sums = conv(
+        centred, tensors.weights, stride=layer.stride, dilation=layer.dilation, padding=layer.padding, groups=layer.G
+    )[:, :, : layer.P, : layer.Q]  # fmt: skip
+    return sums + tensors.bias[:, None, None]
+
+
+def golden_layer(layer: Layer, tensors: LayerTensors, *, acc_bits: int = 32, mode: Mode = "single") -> NDArray[np.int64]:
+    """Return the layer's outputs.
+
+    Parameters
+    ----------
+    layer : Layer
+        Shapes, stride, padding, dilation, groups, activation (already in the tensors' bounds).
+    tensors : LayerTensors
+        See there.
+    acc_bits : int
+        Sums wrap modulo 2**acc_bits.
+    mode : str
+        Rounding, see `requantize`.
+
+    Returns
+    -------
+    (N, K, P, Q) array of int64
+        Stored values, K over all groups.
+
+    Raises
+    ------
+    SpecError
+        Tensors that do not belong to `layer`.
+    """
+    return requantize(
+        wrap(golden_accumulators(layer, tensors), acc_bits), tensors.multiplier[:, None, None], tensors.shift[:, None, None],
+        zero_point=tensors.output_zero_point, low=tensors.low, high=tensors.high, mode=mode,
+    )  # fmt: skip
+
+
+def fold_zero_point(bias: NDArray[np.integer], weights: NDArray[np.integer], input_zero_point: int) -> NDArray[np.int64]:
+    """Return the bias that makes sums over stored inputs equal sums over true ones (precision reference, 7.4).
+
+    ``sum((x - z) w) + bias == sum(x w) + (bias - z sum(w))``, provided padding holds z. `weights` is (K, C / G, R, S);
+    the result (K,) may need wrapping to the accumulator's width.
+    """
+    return bias.astype(np.int64) - input_zero_point * weights.astype(np.int64).sum(axis=(1, 2, 3))
