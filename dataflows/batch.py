@@ -1,0 +1,209 @@
+"""Many tilings of one layer at once: bound cycles and energy as NumPy arrays, equal to the scalar closed forms.
+
+Everything that no tiling changes is worked out once per layer and accelerator; the rest is a few array operations.
+Integers are int64: exact below 2**63, which the counts of any layer that finishes within a century stay under.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflows.arch import Accelerator
+from dataflows.cost import rates
+from dataflows.counts import RELEVANT, taps_in_image
+from dataflows.tech import Technology
+from dataflows.tiling import Blocking, window
+from dataflows.workload import Layer
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What `Batch.figures` returns, one entry per tiling.
+
+    Attributes
+    ----------
+    bound_cycles : ndarray, int64
+        As `dataflows.bound.Bound.cycles`.
+    energy_pj : ndarray, float64
+        As `dataflows.cost.Cost.energy_pj`.
+    compute, dram_beats : ndarray, int64
+        As `Bound.compute` and `Counts.dram_beats`.
+    """
+
+    bound_cycles: Ints
+    energy_pj: Floats
+    compute: Ints
+    dram_beats: Ints
+
+
+class Batch:
+    """Evaluate tilings of one layer on one accelerator.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer as it is mapped.
+    acc : Accelerator
+        The hardware.
+    tech : Technology
+        Energy table.
+    program_beats : int
+        Beats of the layer program.
+    """
+
+    def __init__(self, layer: Layer, acc: Accelerator, tech: Technology, program_beats: int = 0) -> None:
+        self.layer, self.acc, self.program_beats = layer, acc, program_beats
+        self.blocking = bk = Blocking.of(layer, acc)
+        self.packed = bk.packed > 1
+        self.block_total = bk.group_blocks if self.packed else bk.k_blocks
+        self.out_blocks = bk.group_blocks * bk.k_blocks
+        self.folds = self.out_blocks * bk.c_blocks * layer.R * layer.S
+        self.outputs = layer.N * self.out_blocks * layer.P * layer.Q
+        self.beats = {
+            "inputs": acc.beats(acc.input_word_bits),
+            "weights": acc.beats(acc.weight_word_bits),
+            "scales": acc.beats(acc.scale_word_bits),
+            "outputs": acc.beats(acc.output_word_bits),
+        }
+        self.rate = rates(acc, tech)
+        self.fixed_pj = self._fixed_energy()
+
+    def _fixed_energy(self) -> float:
+        """Energy of what no tiling changes: input reads, post-processing, outputs, multiply-accumulates, program."""
+        layer, rate = self.layer, self.rate.levels
+        input_reads = layer.N * self.out_blocks * self.blocking.c_blocks * taps_in_image(layer, 0) * taps_in_image(layer, 1)
+        return (
+            input_reads * rate["input_buffer"][0]
+            + self.outputs * (sum(rate["output_buffer"]) + self.rate.post_pj)
+            + self.outputs * self.acc.post_groups * rate["scale_buffer"][0]
+            + self.outputs * self.beats["outputs"] * rate["dram"][1]
+            + self.program_beats * rate["dram"][0]
+            + layer.macs * self.rate.mac_pj
+        )
+
+    def figures(self, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints, order: tuple[str, ...]) -> Figures:
+        """Evaluate tilings that share an order; the four arrays broadcast against each other."""
+        layer, acc, bk = self.layer, self.acc, self.blocking
+        k_blocks, full_c = np.minimum(blocks, self.block_total), np.minimum(c_blocks, bk.c_blocks)
+        full_p, full_q = np.minimum(p, layer.P), np.minimum(q, layer.Q)
+        block_tiles = -(-self.block_total // k_blocks)
+        c_tiles, p_tiles, q_tiles = -(-bk.c_blocks // full_c), -(-layer.P // full_p), -(-layer.Q // full_q)
+        tiles = {
+            "N": layer.N, "G": block_tiles if self.packed else bk.group_blocks, "K": 1 if self.packed else block_tiles,
+            "P": p_tiles, "Q": q_tiles, "C": c_tiles,
+        }  # fmt: skip
+        words = self._fetched(tiles, order, full_p, full_q)
+        channel_tiles, pixel_tiles = tiles["G"] * tiles["K"] * c_tiles, p_tiles * q_tiles
+        edge_p, edge_q = layer.P - (p_tiles - 1) * full_p, layer.Q - (q_tiles - 1) * full_q
+        classes = (
+            ((p_tiles - 1) * (q_tiles - 1), full_p * full_q), (p_tiles - 1, full_p * edge_q),
+            (q_tiles - 1, edge_p * full_q), (np.int64(1), edge_p * edge_q),
+        )  # fmt: skip
+        if acc.array.dataflow == "ws":
+            compute, energy = self._weight_stationary(classes, channel_tiles, pixel_tiles)
+        else:
+            compute, energy = self._output_stationary(classes, channel_tiles, pixel_tiles, c_tiles)
+        dram = sum(words[tensor] * self.beats[tensor] for tensor in words) + self.outputs * self.beats["outputs"]
+        dram = dram + self.program_beats
+        last = (self.block_total - (block_tiles - 1) * k_blocks) * edge_p * edge_q
+        chain = (
+            self._port(self._first_load(k_blocks, full_c, full_p, full_q)) + compute
+            + last * acc.post_groups + self._port(last * self.beats["outputs"])
+        )  # fmt: skip
+        cycles = np.maximum(np.maximum(self._port(dram), self.outputs * acc.post_groups), chain)
+        levels = self.rate.levels
+        for tensor, level in (("inputs", "input_buffer"), ("weights", "weight_buffer"), ("scales", "scale_buffer")):
+            energy = energy + words[tensor] * (levels[level][1] + self.beats[tensor] * levels["dram"][0])
+        return Figures(*np.broadcast_arrays(cycles, energy + self.fixed_pj, compute, dram))
+
+    def _fetched(self, tiles: dict, order: tuple[str, ...], p: Ints, q: Ints) -> dict[str, Ints]:
+        """Words fetched from DRAM per tensor: the whole tensor times the irrelevant loops that repeat it."""
+        layer, bk = self.layer, self.blocking
+        planes = layer.N * bk.group_blocks * bk.c_blocks
+        whole = {
+            "inputs": planes * self._windows(0, p) * self._windows(1, q),
+            "weights": self.folds * bk.weight_rows,
+            "scales": self.out_blocks * self.acc.post_groups,
+        }
+        for tensor, relevant in RELEVANT.items():
+            moved = np.False_  # has a relevant loop been seen inside?
+            for dim in ("C", *reversed(order)):
+                if dim in relevant:
+                    moved = moved | (tiles[dim] > 1)
+                else:
+                    whole[tensor] = whole[tensor] * np.where(moved, tiles[dim], 1)
+        return whole
+
+    def _windows(self, axis: int, tile: Ints) -> Ints:
+        """Input rows or columns of all tiles of one pass; ends minus starts, both clipped to the image."""
+        layer = self.layer
+        size, outputs = ((layer.H, layer.P), (layer.W, layer.Q))[axis]
+        tiles = -(-outputs // tile)
+        advance, pad = tile * layer.stride[axis], layer.padding[axis]
+        whole = window(layer, axis, outputs) - pad  # where the last tile's window ends
+        reach = window(layer, axis, 1) + (tile - 1) * layer.stride[axis] - pad
+        ends = _clipped(reach, advance, tiles - 1, size) + np.clip(whole, 0, size)
+        return ends - _clipped(np.int64(-pad), advance, tiles, size)
+
+    def _first_load(self, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints) -> Ints:
+        layer = self.layer
+        rows, cols = (
+            np.clip(window(layer, axis, 1) + (tile - 1) * layer.stride[axis] - layer.padding[axis], 0, size)
+            for axis, (size, tile) in enumerate(((layer.H, p), (layer.W, q)))
+        )
+        weights = blocks * c_blocks * (layer.R * layer.S * self.blocking.weight_rows * self.beats["weights"])
+        scales = blocks * (self.acc.post_groups * self.beats["scales"])
+        inputs = (blocks if self.packed else c_blocks) * (rows * cols * self.beats["inputs"])
+        return inputs + weights + scales + self.program_beats
+
+    def _port(self, beats: Ints) -> Ints:
+        return (beats - 1) * self.acc.memory.interval + 1
+
+    def _weight_stationary(self, classes: tuple, channel_tiles: Ints, pixel_tiles: Ints) -> tuple[Ints, Floats]:
+        layer, rate, rows = self.layer, self.rate, self.acc.array.rows
+        longest = sum(n * np.maximum(pixels, rows) for n, pixels in classes)
+        compute = layer.N * (channel_tiles * (pixel_tiles * rows + layer.P * layer.Q) + (self.folds - channel_tiles) * longest)
+        slots = layer.N * self.folds * layer.P * layer.Q * self.acc.array.macs
+        loads = layer.N * self.folds * pixel_tiles
+        shifts_pj = (rows + 1) * self.acc.array.macs * rate.array["weights"]
+        updates = self.outputs * self.blocking.c_blocks * layer.R * layer.S
+        energy = (
+            loads * (self._live_rows() * rate.levels["weight_buffer"][0] + shifts_pj)
+            + updates * sum(rate.levels["accumulator"])
+            + slots * (rate.array["inputs"] + rate.array["psums"])
+        )
+        return compute, energy
+
+    def _output_stationary(self, classes: tuple, channel_tiles: Ints, pixel_tiles: Ints, c_tiles: Ints) -> tuple[Ints, Floats]:
+        layer, rate, rows = self.layer, self.rate, self.acc.array.rows
+        pixel_blocks = layer.N * sum(n * -(-pixels // rows) for n, pixels in classes)
+        compute = pixel_blocks * (self.folds * rows) + layer.N * channel_tiles * pixel_tiles * rows
+        hops = pixel_blocks * (self.folds * rows * self.acc.array.macs)
+        drains = pixel_blocks * c_tiles * (self.out_blocks * self.acc.array.macs)
+        energy = (
+            pixel_blocks * (self.folds * self._live_rows() * rate.levels["weight_buffer"][0])
+            + self.outputs * c_tiles * sum(rate.levels["accumulator"])
+            + hops * sum(rate.array.values())
+            + drains * rate.array["psums"]
+        )
+        return compute, energy
+
+    def _live_rows(self) -> int:
+        return self.blocking.packed * self.layer.C if self.packed else self.blocking.weight_rows
+
+
+def _clipped(start: Ints, step: Ints, terms: Ints, top: int) -> Ints:
+    """Sum of ``start + i*step`` clipped to 0..top over i in 0..terms-1."""
+
+    def above(offset: Ints) -> Ints:
+        first = np.clip(-(offset // step), 0, terms)
+        left = terms - first
+        return left * (offset + first * step) + step * left * (left - 1) // 2
+
+    return above(start) - above(start - top)
