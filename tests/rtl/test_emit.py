@@ -111,12 +111,10 @@ def test_one_name_cannot_mean_two_things() -> None:
     with pytest.raises(EmitError, match="'stage' is taken by a module with other content"):
         modules.add("stage", Stage(bits=8, step=2))
     modules = Modules()
-    m = Module()
-    place(modules, m, "a", "stage", Stage, bits=8)
-    place(modules, m, "b", "stage", Stage, bits=8)
+    assert modules.require("stage", Stage, {"bits": 8}) == modules.require("stage", Stage, {"bits": 8})
     assert modules.names == ("stage",)
     with pytest.raises(EmitError, match="'stage' is taken by Stage"):
-        place(modules, m, "c", "stage", Stage, bits=4)
+        modules.require("stage", Stage, {"bits": 4})
 
 
 def test_inner_modules_get_plain_names(tmp_path: Path) -> None:
