@@ -63,7 +63,7 @@ class AcceleratorTop(wiring.Component):
         acc, shape = self.acc, self.acc.array
         beats = {name: acc.beats(getattr(acc, f"{name}_word_bits")) for name in ("scale", "weight", "input", "output")}
         sub = m.submodules
-        sub.program = program = ProgramRegisters(beat_bits=acc.beat_bits)
+        sub.registers = program = ProgramRegisters(beat_bits=acc.beat_bits)
         sub.fetch = fetch = Burst()
         sub.sequencer = sequencer = Sequencer(input_beats=beats["input"])
         sub.requests = requests = LoadRequests(input_beats=beats["input"])
