@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from dataflows.errors import SystolithError
 from dataflows.feasible import InfeasibleError
 from systolith import console
-from systolith.commands import explore, generate, listing, report, verify
+from systolith.commands import cost, explore, generate, listing, report, verify
 
 INTERRUPTED = 130
 DEBUG = "SYSTOLITH_DEBUG"
@@ -27,11 +27,20 @@ class Group(TyperGroup):
         """Run and exit; `standalone_mode` is ignored, so that errors are never printed twice."""
         words = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
-        sys.exit(run(lambda: super(Group, self).main(args=words, **extra), as_json="--json" in words))
+        sys.exit(run(lambda: super(Group, self).main(args=words, **extra), words))
 
 
-def run(command: Callable[[], Any], *, as_json: bool) -> int:
-    """Call `command` and return the exit code; print whatever went wrong as one message."""
+def run(command: Callable[[], Any], words: list[str]) -> int:
+    """Call `command` and return the exit code; print whatever went wrong as one message.
+
+    Parameters
+    ----------
+    command : callable
+        Returns an exit code, or nothing for success.
+    words : list of str
+        The command line it was made from.
+    """
+    as_json = "--json" in words
     try:
         code = command()
         sys.stdout.flush()
@@ -48,12 +57,19 @@ def run(command: Callable[[], Any], *, as_json: bool) -> int:
         return _fail(str(error), error_dict(error), error.exit_code, as_json)
     except Exception as error:
         if hasattr(error, "format_message"):  # usage errors of typer or click
-            text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+            text = usage(error, words)
             return _fail(f"{text} (see systolith --help)", {"message": text}, 2, as_json)
         if os.environ.get(DEBUG):
             traceback.print_exc()
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return _fail(f"internal error: {text}; set {DEBUG}=1 to see where", {"message": text, "internal": True}, 1, as_json)
+
+
+def usage(error: Any, words: list[str]) -> str:
+    """Return the message of a usage error in one line, with the value that was given to the option it names."""
+    text = " ".join(error.format_message().split())
+    option = next((name for name in getattr(getattr(error, "param", None), "opts", ()) if name in words[:-1]), None)
+    return f"{text}; found {words[words.index(option) + 1]!r}" if option else text
 
 
 def error_dict(error: SystolithError) -> dict[str, Any]:
@@ -90,6 +106,7 @@ app = typer.Typer(
     help="From a neural network and a silicon budget to an accelerator in Verilog, proven against its models.",
 )
 app.command("explore")(explore.explore)
+app.command("cost")(cost.cost)
 app.command("generate")(generate.generate)
 app.command("verify")(verify.verify)
 app.command("networks")(listing.networks)

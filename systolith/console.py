@@ -72,7 +72,12 @@ def _cell(value: object) -> str:
 def progress(title: str) -> Iterator[Tick]:
     """Yield ``tick(done, total, text)``; draws a bar on a terminal, and nothing but the last text in a pipe."""
     console = _console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(title, total=1)
 

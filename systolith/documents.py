@@ -65,7 +65,9 @@ def read_text(path: Path, what: str) -> str:
     """Read a UTF-8 file; every way this can fail is a `SpecError` naming the file."""
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise SpecError(str(path), f"{path.stat().st_size} bytes", f"{what} of at most {MOST_BYTES} bytes", "check the file name")
+            raise SpecError(
+                str(path), f"{path.stat().st_size} bytes", f"{what} of at most {MOST_BYTES} bytes", "check the file name"
+            )
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise SpecError(str(path), "bytes that are not UTF-8 text", what, "check the file name") from None
@@ -107,7 +109,9 @@ def _walk(node: yaml.Node, loc: Loc, lines: dict[Loc, int], source: str, finishe
     lines.setdefault(loc, node.start_mark.line + 1)
     if id(node) in finished:
         if not finished[id(node)]:
-            raise SpecError(f"{source}:{node.start_mark.line + 1}", "an alias that contains itself", "a finite document", "remove it")
+            raise SpecError(
+                f"{source}:{node.start_mark.line + 1}", "an alias that contains itself", "a finite document", "remove it"
+            )
         return
     finished[id(node)] = False
     if isinstance(node, yaml.SequenceNode):

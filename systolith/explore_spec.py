@@ -90,7 +90,9 @@ def read_explore_spec(path: Path) -> ExploreSpec:
     document = read_document(path, "an exploration, see examples/")
     spec = validate(ExploreSpec, document)
     if len(set(spec.search.dataflows)) != len(spec.search.dataflows):
-        raise SpecError(document.where(("search", "dataflows")), spec.search.dataflows, "each dataflow once", "remove the repeated one")
+        raise SpecError(
+            document.where(("search", "dataflows")), spec.search.dataflows, "each dataflow once", "remove the repeated one"
+        )
     network = beside(path, spec.network)
     image = spec.calibration.image if spec.calibration.image.startswith("skimage:") else beside(path, spec.calibration.image)
     update = {"network": network, "calibration": Calibration(image=image), "name": spec.name or path.stem}

@@ -5,55 +5,85 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
 from dataflows.mapping import Mapping
+from dataflows.tiling import Tiling, tiling_of
+from dataflows.workload import Layer
+from systolith.compact import is_compact, parse_compact
 from systolith.documents import Document, parse_document, read_text
 from systolith.textspec import suggestion
 
 WHAT = "a mapping: YAML with levels, a printed loop nest, or the JSON of `systolith map`"
 
 
-def read_mappings(path: Path, layers: list[str]) -> dict[str, Mapping]:
+def read_mappings(path: Path, layers: list[Layer], acc: Accelerator) -> dict[str, tuple[Layer, Tiling]]:
     """Read the mapping of every layer.
 
     Parameters
     ----------
     path : Path
         YAML or JSON with ``levels`` (one nest), with a list ``layers`` of ``{name, mapping}`` or a table ``mappings``
-        of name to nest; or the text of a printed nest.
-    layers : list of str
+        of name to nest; or the text of a printed nest; or compact text (`systolith.compact`).
+    layers : list of Layer
         Layers that need a mapping.
+    acc : Accelerator
+        The machine they are for.
+
+    Returns
+    -------
+    dict
+        Layer name to the layer as the nest walks it (rows may be merged, see `Layer.flattened`) and its tiling.
 
     Raises
     ------
     SpecError
-        Malformed file, a layer without a mapping, or one nest for several layers.
+        Malformed file, a layer without a mapping, one nest for several layers, or a nest the machine does not walk.
     """
     text = read_text(path, WHAT)
+    if is_compact(text):
+        layer = _only(layers, str(path))
+        return {layer.name: parse_compact(text, layer, acc, str(path))}
+    found = _nests(text, str(path), layers)
+    return {layer.name: _fit(layer, acc, found[layer.name], str(path)) for layer in layers}
+
+
+def _fit(layer: Layer, acc: Accelerator, mapping: Mapping, source: str) -> tuple[Layer, Tiling]:
+    """Read the tiling; a nest that walks one output row of one element stands for the flattened layer."""
+    try:
+        rows = next((loop for loop in mapping.level("dram").loops if loop.dim == "P"), None)
+        flat = rows is not None and (rows.extent, rows.step) == (1, 1)
+        layer = layer.flattened() if flat else layer
+        return layer, tiling_of(layer, acc, mapping)
+    except SpecError as error:
+        raise SpecError(f"{source}: {layer.name}: {error.path}", _short(error.found), error.allowed, error.fix) from None
+
+
+def _nests(text: str, source: str, layers: list[Layer]) -> dict[str, Mapping]:
     first = next((line for line in text.splitlines() if line.strip()), "")
     if " |" in first and ":" not in first:
-        return _single(_printed(text, str(path)), layers, str(path))
-    document = parse_document(text, str(path), WHAT)
+        return {_only(layers, source).name: _printed(text, source)}
+    document = parse_document(text, source, WHAT)
     data = document.data
     if isinstance(data, dict) and "levels" in data:
-        return _single(_mapping(document, data, ()), layers, document.source)
+        return {_only(layers, source).name: _mapping(document, data, ())}
     if isinstance(data, dict) and isinstance(data.get("layers"), list):
         found = dict(_entry(document, i, entry) for i, entry in enumerate(data["layers"]))
     elif isinstance(data, dict) and isinstance(data.get("mappings"), dict):
         found = {str(name): _mapping(document, nest, ("mappings", name)) for name, nest in data["mappings"].items()}
     else:
         raise SpecError(document.where(()), _short(data), "one of the fields levels, layers, mappings", "see docs/mappings.md")
-    for name in layers:
-        if name not in found:
-            fix = suggestion(name, found, "map this network with `systolith map NETWORK --json`")
-            raise SpecError(document.source, f"no mapping for layer {name}", "one mapping per layer", fix)
-    return {name: found[name] for name in layers}
+    for layer in layers:
+        if layer.name not in found:
+            fix = suggestion(layer.name, found, "map this network with `systolith map NETWORK --json`")
+            raise SpecError(source, f"no mapping for layer {layer.name}", "one mapping per layer", fix)
+    return found
 
 
-def _single(mapping: Mapping, layers: list[str], source: str) -> dict[str, Mapping]:
+def _only(layers: list[Layer], source: str) -> Layer:
     if len(layers) != 1:
         raise SpecError(source, f"one mapping for {len(layers)} layers", "a mapping per layer, or --layer", "add --layer NAME")
-    return {layers[0]: mapping}
+    return layers[0]
 
 
 def _printed(text: str, source: str) -> Mapping:
@@ -65,7 +95,9 @@ def _printed(text: str, source: str) -> Mapping:
 
 def _entry(document: Document, index: int, entry: Any) -> tuple[str, Mapping]:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or "mapping" not in entry:
-        raise SpecError(document.where(("layers", index)), _short(entry), "{name: LAYER, mapping: {levels: [...]}}", "correct the entry")
+        raise SpecError(
+            document.where(("layers", index)), _short(entry), "{name: LAYER, mapping: {levels: [...]}}", "correct the entry"
+        )
     return entry["name"], _mapping(document, entry["mapping"], ("layers", index, "mapping"))
 
 

@@ -55,7 +55,9 @@ def write_all(path: Path, files: Mapping[str, str]) -> None:
         try:
             write_atomic(path / name, text)
         except OSError as error:
-            raise SpecError(str(path / name), error.strerror or str(error), "a writable file", "free the space or choose another -o") from None
+            raise SpecError(
+                str(path / name), error.strerror or str(error), "a writable file", "free the space or choose another -o"
+            ) from None
 
 
 def prepare(path: Path) -> list[Path]:

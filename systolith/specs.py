@@ -93,7 +93,9 @@ def accelerator(text: str) -> Accelerator:
     if Path(head).suffix in (".yaml", ".yml", ".json") or "/" in head:
         read_document(path, WhatItIs)  # raises: the file is missing or unreadable
     known = [*ENGINES, *presets.names()]
-    raise SpecError("accelerator", text, ", ".join(known) + ", or a YAML file", suggestion(head, known, "see `systolith presets`"))
+    raise SpecError(
+        "accelerator", text, ", ".join(known) + ", or a YAML file", suggestion(head, known, "see `systolith presets`")
+    )
 
 
 def preset(name: str) -> Accelerator:

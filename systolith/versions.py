@@ -23,6 +23,6 @@ def versions() -> dict[str, str | None]:
 
 def provenance(seed: int) -> dict[str, Any]:
     """Return the fields every JSON result carries."""
-    from dataflows import tech
+    from dataflows.tech import DEFAULT_TECHNOLOGY
 
-    return {"versions": versions(), "seed": seed, "technology": tech.DEFAULT.name, "mode": MODE}
+    return {"versions": versions(), "seed": seed, "technology": DEFAULT_TECHNOLOGY, "mode": MODE}

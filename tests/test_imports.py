@@ -27,7 +27,9 @@ def imported_rooms(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module.split(".")[0])
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("import_module", "find_spec"):
-            names |= {arg.value.split(".")[0] for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
+            names |= {
+                arg.value.split(".")[0] for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+            }
     return names & set(MAY_IMPORT)
 
 
@@ -41,7 +43,8 @@ def test_imports_go_down_only(room):
 
 
 def test_the_check_sees_every_form_of_import():
-    source = "import rtl.stream as s\nfrom sim import golden\ndef f():\n    import dse.study\nimportlib.import_module('mappers.x')\nimport json"
+    lines = ("import rtl.stream as s", "from sim import golden", "def f():", "    import dse.study", "import_module('x')")
+    source = "\n".join((*lines, "importlib.import_module('mappers.x')", "import json"))
     assert imported_rooms(source) == {"rtl", "sim", "dse", "mappers"}
 
 

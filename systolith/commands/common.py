@@ -17,7 +17,8 @@ ArchArgument = Annotated[
     str, typer.Argument(metavar="ARCH", help="A preset, ENGINE:key=value,..., a YAML file, or the folder of an exploration.")
 ]
 ArchOption = Annotated[
-    str, typer.Option("--arch", metavar="ARCH", help="A preset, ENGINE:key=value,..., a YAML file, or the folder of an exploration.")
+    str,
+    typer.Option("--arch", metavar="ARCH", help="A preset, ENGINE:key=value,..., a YAML file, or the folder of an exploration."),
 ]
 NetworkArgument = Annotated[
     str, typer.Argument(metavar="NETWORK", help="A preset, an .onnx or layer .yaml file, or an inline layer conv:K=64,C=3,...")

@@ -17,7 +17,7 @@ def generate(arch: ArchArgument, output: Out = Path("out"), json: Json = False, 
     with output_folder(output) as files:
         from rtl.export import export
 
-        files |= export(acc)
+        files.update(export(acc))
     seconds = round(time.perf_counter() - started, 3)
     if json:
         paths = [str(output / name) for name in files]

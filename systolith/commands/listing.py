@@ -25,7 +25,9 @@ def networks(name: Name = None, coverage: Coverage = False, size: Size = None, j
     shape = image_size(size)
     if name is None:
         if coverage or shape:
-            raise SpecError("networks", "no network", "a network name with --coverage or --size", "write for example: ocr_det --coverage")
+            raise SpecError(
+                "networks", "no network", "a network name with --coverage or --size", "write for example: ocr_det --coverage"
+            )
         rows = networks_json()
         if json:
             emit_json(rows, seed)
@@ -97,7 +99,9 @@ def presets(json: Json = False, seed: Seed = 0) -> None:
 def engines(json: Json = False, seed: Seed = 0) -> None:
     """List the engines and the parameters they take."""
     if json:
-        emit_json([{"name": name, "description": text, "parameters": list(specs.KEYS)} for name, text in specs.ENGINES.items()], seed)
+        emit_json(
+            [{"name": name, "description": text, "parameters": list(specs.KEYS)} for name, text in specs.ENGINES.items()], seed
+        )
         return
     console.show_table("", ("name", "description"), specs.ENGINES.items())
     console.show(f"parameters: {', '.join(specs.KEYS)}")

@@ -47,7 +47,9 @@ def verify(
         console.show(f"{'passed' if data['passed'] else 'FAILED'}: {len(data['cases'])} cases, seed {seed}")
     if not data["passed"]:
         wrong = [case["name"] for case in data["cases"] if _wrong(case)]
-        console.say(f"error: {acc.name}: {len(wrong)} of {len(data['cases'])} cases differ from the model: {', '.join(wrong[:5])}")
+        console.say(
+            f"error: {acc.name}: {len(wrong)} of {len(data['cases'])} cases differ from the model: {', '.join(wrong[:5])}"
+        )
         raise typer.Exit(1)
 
 

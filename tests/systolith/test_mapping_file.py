@@ -1,0 +1,115 @@
+"""A mapping read from any of its texts is the mapping it was written from."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflows.errors import SpecError
+from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, mapping_of
+from dataflows.workload import Layer
+from systolith.mapping_file import read_mappings
+from systolith.specs import accelerator
+
+LAYERS = [
+    Layer.conv("plain", K=20, C=9, H=12, W=11, R=3, S=3, padding=1),
+    Layer.conv("strided", K=8, C=8, H=13, W=13, R=3, S=3, stride=2),
+    Layer.conv("depthwise", K=10, C=10, G=10, H=9, W=9, R=3, S=3),
+    Layer.gemm("gemm", M=30, N=17, K=23),
+]
+
+
+@st.composite
+def tilings(draw) -> tuple[str, Layer, Tiling]:
+    """An array, a layer and a tiling whose loops are all used."""
+    arch = draw(st.sampled_from(["ws:rows=4,cols=3", "os:rows=3,cols=4"]))
+    layer = draw(st.sampled_from(LAYERS))
+    blocking = Blocking.of(layer, accelerator(arch))
+    most = (blocking.group_blocks, 1) if blocking.packed > 1 else (blocking.k_blocks, blocking.c_blocks)
+    blocks, c_blocks = (draw(st.integers(1, n)) for n in most)
+    p, q = draw(st.integers(1, layer.P)), draw(st.integers(1, layer.Q))
+    return arch, layer, Tiling(blocks, c_blocks, p, q, tuple(draw(st.permutations(OUTER_DIMS))))
+
+
+def compact(mapping) -> str:
+    parts = []
+    for i, level in enumerate(mapping.levels):
+        parts.append(f"L{2 - i} " + " ".join(f"{x.dim}{x.extent}{'X' if x.axis else ''}" for x in level.loops))
+    return " ; ".join(parts)
+
+
+def texts(layer: Layer, mapping) -> dict[str, str]:
+    nest = mapping.to_dict()
+    return {
+        "yaml": yaml.safe_dump(nest),
+        "printed": str(mapping),
+        "map --json": json.dumps({"layers": [{"name": layer.name, "mapping": nest}]}),
+        "design": yaml.safe_dump({"mappings": {layer.name: nest}}),
+    }
+
+
+@given(tilings())
+def test_every_form_gives_the_same_tiling(tmp_path_factory, case):
+    arch, layer, tiling = case
+    acc = accelerator(arch)
+    mapping = mapping_of(layer, acc, tiling)
+    path = tmp_path_factory.mktemp("mapping") / "m.txt"
+    for text in texts(layer, mapping).values():
+        path.write_text(text)
+        assert read_mappings(path, [layer], acc) == {layer.name: (layer, tiling)}
+
+
+@given(tilings())
+def test_compact_text_gives_an_equal_nest(tmp_path_factory, case):
+    """Compact text has no steps, so tile sizes are the smallest with the same number of tiles."""
+    arch, layer, tiling = case
+    acc = accelerator(arch)
+    p, q = (-(-size // -(-size // tile)) for size, tile in ((layer.P, tiling.p), (layer.Q, tiling.q)))
+    mapping = mapping_of(layer, acc, Tiling(tiling.blocks, tiling.c_blocks, p, q, tiling.order))
+    path = tmp_path_factory.mktemp("mapping") / "m.txt"
+    path.write_text(compact(mapping))
+    walked, got = read_mappings(path, [layer], acc)[layer.name]
+    assert mapping_of(walked, acc, got) == mapping
+
+
+def test_a_nest_of_the_flattened_layer_fits_the_layer(tmp_path):
+    layer, acc = Layer.conv("pointwise", K=6, C=5, H=7, W=8, R=1, S=1), accelerator("ws:rows=4,cols=4")
+    flat = layer.flattened()
+    path = tmp_path / "m.yaml"
+    path.write_text(yaml.safe_dump(mapping_of(flat, acc, Tiling(2, 1, 1, 20)).to_dict()))
+    assert read_mappings(path, [layer], acc) == {"pointwise": (flat, Tiling(2, 1, 1, 20))}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("levels: [{level: dram, loops: [K 4 every 3]}]", ["m.yaml:1: levels[0].loops[0]", "K 4 every 3"]),
+        ("levels: 3", ["m.yaml:1: levels", "mapping"]),
+        ("levels: []", ["gemm: mapping.levels", "dram"]),
+        ("nests: []", ["m.yaml:1", "levels, layers, mappings"]),
+        ("layers: [{name: gem, mapping: {levels: []}}]", ["m.yaml", "gemm", "'gem'"]),
+        ("layers: [{layer: gemm}]", ["m.yaml:1: layers[0]", "name"]),
+        ("dram | for K to 3", ["m.yaml: line 1", "for K to 3"]),
+        ("L2 K3 ; L1 C2", ["m.yaml", "2 levels"]),
+        ("L2 K3 ; L1 K3y ; L0 K4X", ["m.yaml", "K3y"]),
+        ("L2 K3 K4 ; L1 C2 ; L0 K4X", ["m.yaml: gemm: DRAM level", "K3 K4"]),
+        ("L2 K9 ; L1 C2 ; L0 C4X K4X", ["gemm: DRAM level", "K5 C3"]),
+    ],
+)
+def test_malformed_mappings(tmp_path, text, words):
+    path = tmp_path / "m.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError) as caught:
+        read_mappings(path, [LAYERS[3]], accelerator("ws:rows=4,cols=4"))
+    assert not [word for word in words if word not in str(caught.value)], caught.value
+
+
+def test_one_nest_is_not_enough_for_two_layers(tmp_path):
+    path = tmp_path / "m.yaml"
+    path.write_text("levels: []")
+    with pytest.raises(SpecError, match="one mapping for 2 layers"):
+        read_mappings(path, LAYERS[:2], accelerator("ws:rows=4,cols=4"))
