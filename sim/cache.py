@@ -73,5 +73,4 @@ def prune(parent: Path, keep: int) -> None:
     """Delete all but the `keep` most recently touched directories in `parent`."""
     entries = sorted((p for p in parent.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True)
     for entry in entries[keep:]:
-        shutil.rmtree(entry, ignore_errors=True)
-        entry.with_name(f"{entry.name}.lock").unlink(missing_ok=True)
+        shutil.rmtree(entry, ignore_errors=True)  # its lock file stays: deleting one that is held would undo it

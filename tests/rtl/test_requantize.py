@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
@@ -85,6 +87,8 @@ def test_sum_wraps() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"acc_bits": 1}, {"output_bits": 40}, {"multiply_stages": 0}, {"acc_bits": 49}])
-def test_rejects(wrong: dict[str, int]) -> None:
+def test_rejects(wrong: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amaranth._unused.MustUse._MustUse__silence", True)  # it is right that nobody elaborates it
     with pytest.raises(SpecError):
         Requantizer(**{"acc_bits": 32, "output_bits": 8, **wrong})
+    gc.collect()
