@@ -63,8 +63,8 @@ class Requantizer(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Cycles from inputs to output: add, multiply, shift, clip."""
-        return 3 + self.multiply_stages
+        """Cycles from inputs to output."""
+        return pipeline_latency(self.multiply_stages)
 
     def elaborate(self, platform: object) -> Module:
         """Build the four stages; no data register needs a reset."""
@@ -99,6 +99,11 @@ class Requantizer(wiring.Component):
         m.d.sync += y.eq(Mux(moved < self.low, self.low, Mux(moved > self.high, self.high, moved)))
         m.d.comb += self.y.eq(y)
         return m
+
+
+def pipeline_latency(multiply_stages: int = 1) -> int:
+    """Return the cycles of a `Requantizer` without making one: add, multiply, shift, clip."""
+    return 3 + multiply_stages
 
 
 def _saturate(value: Signal, bits: int) -> Mux:
