@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from dataflows.errors import SystolithError
 from dataflows.feasible import InfeasibleError
 from systolith import console
-from systolith.commands import cost, explore, generate, listing, report, verify
+from systolith.commands import cost, explore, generate, listing, mapping, report, verify
 
 INTERRUPTED = 130
 DEBUG = "SYSTOLITH_DEBUG"
@@ -106,6 +106,7 @@ app = typer.Typer(
     help="From a neural network and a silicon budget to an accelerator in Verilog, proven against its models.",
 )
 app.command("explore")(explore.explore)
+app.command("map")(mapping.map_command)
 app.command("cost")(cost.cost)
 app.command("generate")(generate.generate)
 app.command("verify")(verify.verify)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from dataflows.feasible import InfeasibleError
+from dataflows.tiling import Tiling, violations
+from dataflows.workload import Layer
 from systolith import console, specs
 from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
-from systolith.commands.mapping import LayerOption, pick
+from systolith.commands.mapping import LayerOption, only
 from systolith.mapping_file import read_mappings
 
 MappingFile = Annotated[
@@ -32,16 +35,25 @@ def cost(
     """Cycles, energy and accesses of every layer under the mappings of a file."""
     from dataflows.cost import evaluate
     from dataflows.networks import network as find
+    from dataflows.program import program_beats
+    from dataflows.schedule import schedule
 
     acc = specs.accelerator(arch)
-    chosen = pick(find(network), layer)
+    chosen = only(find(network), layer).distinct()
     nests = read_mappings(mapping, [one for one, _ in chosen], acc)
+
+    def one_cost(one: Layer, tiling: Tiling) -> dict[str, Any]:
+        if reasons := violations(one, acc, tiling):  # before the schedule, which takes feasible tilings only
+            raise InfeasibleError(reasons)
+        cycles = schedule(one, acc, tiling).cycles
+        return evaluate(one, acc, tiling, cycles=cycles, program_beats=program_beats(acc), check=check).to_dict()
+
     results = []
     with console.progress("cost") as tick:
         for done, (one, count) in enumerate(chosen):
             tick(done, len(chosen), one.name)
             walked, tiling = nests[one.name]
-            results.append({**evaluate(walked, acc, tiling, check=check).to_dict(), "count": count})
+            results.append({**one_cost(walked, tiling), "count": count})
     if json:
         emit_json(results, seed)
     else:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dataflows.errors import SpecError
-from dataflows.workload import Layer, Network
+from dataflows.workload import Network
+from systolith import console, specs
+from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
 from systolith.textspec import suggestion
 
-LayerOption = Annotated[str | None, typer.Option("--layer", metavar="NAME", help="Only this layer.")]
+if TYPE_CHECKING:
+    from mappers.base import Mapper
 
 
 class Objective(StrEnum):
@@ -22,11 +26,73 @@ class Objective(StrEnum):
     latency = "latency"
 
 
-def pick(net: Network, name: str | None) -> list[tuple[Layer, int]]:
-    """Return the distinct layers of a network with their number, or the one called `name`."""
+class MapperName(StrEnum):
+    """Mappers that ship with the suite."""
+
+    search = "search"
+    random = "random"
+    naive = "naive"
+
+
+LayerOption = Annotated[str | None, typer.Option("--layer", metavar="NAME", help="Only this layer.")]
+Which = Annotated[MapperName, typer.Option("--mapper", help="search tries every useful tiling; random and naive are yardsticks.")]
+What = Annotated[Objective, typer.Option("--objective", help="What is minimised, layer by layer.")]
+
+
+def map_command(
+    network: NetworkArgument,
+    arch: ArchOption,
+    layer: LayerOption = None,
+    mapper: Which = MapperName.search,
+    objective: What = Objective.edp,
+    json: Json = False,
+    seed: Seed = 0,
+) -> None:
+    """Find the best mapping of every layer; cycles are those of the exact schedule."""
+    from dataflows.networks import network as find
+    from dataflows.schedule import schedule
+    from mappers.network import map_network
+
+    acc = specs.accelerator(arch)
+    net = only(find(network), layer)
+    with console.progress(f"map {net.name}") as tick:
+        tick(0, 1)
+        mapped = map_network(
+            net, acc, make(mapper), objective.value, seed, exact_cycles=lambda *request: schedule(*request).cycles
+        )  # fmt: skip
+    data = mapped.to_dict(acc)
+    if json:
+        emit_json(data, seed)
+        return
+    keys = ("name", "count", "cycles", "energy_pj", "edp", "utilization", "bound", "evaluated")
+    console.show_table(
+        f"{net.name} on {acc.name}, by {objective.value}", keys, ([row[key] for key in keys] for row in data["layers"])
+    )
+    total = data["total"]
+    figures = f"{total['cycles']:,} cycles, {total['energy_pj']:.4e} pJ, EDP {total['edp']:.4e} pJ x cycles"
+    console.show(f"total: {figures}; mapped in {total['seconds']:.1f} s")
+    if len(mapped.layers) == 1:
+        from dataflows.tiling import mapping_of
+
+        result = mapped.layers[0].result
+        console.show("\n" + str(mapping_of(result.layer, acc, result.tiling)))
+
+
+def make(name: MapperName) -> Mapper:
+    """Return the mapper of that name."""
+    from mappers.naive import NaiveMapper
+    from mappers.random_mapper import RandomMapper
+    from mappers.search import SearchMapper
+
+    return {MapperName.search: SearchMapper, MapperName.random: RandomMapper, MapperName.naive: NaiveMapper}[name]()
+
+
+def only(net: Network, name: str | None) -> Network:
+    """Return the network cut down to the layer called `name`, or unchanged."""
     if name is None:
-        return net.distinct()
-    names = [layer.name for layer in net.layers]
-    if name not in names:
+        return net
+    layers = [layer for layer in net.layers if layer.name == name]
+    if not layers:
+        names = [layer.name for layer in net.layers]
         raise SpecError("--layer", name, ", ".join(names), suggestion(name, names, f"see `systolith networks {net.name}`"))
-    return [(net.layers[names.index(name)], 1)]
+    return replace(net, layers=tuple(layers), parameters=layers[0].parameters)

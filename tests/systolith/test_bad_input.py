@@ -48,6 +48,21 @@ CASES = {
     "inline layer without a value": (None, ["networks", "gemm:M=8,N,K=3"], 2, ["gemm", "'N'"]),
     "groups that do not divide": (None, ["networks", CONV + ",G=3"], 2, [".G", "3"]),
     "negative stride": (None, ["networks", CONV + ",stride=-1"], 2, ["stride", "-1"]),
+    "layer the network does not have": (
+        None, ["map", "ocr_cls", "--arch", "ws-8x8", "--layer", "Conv.O"], 2, ["--layer", "Conv.O", "did you mean 'Conv_"],
+    ),
+    "unknown mapper": (None, ["map", CONV, "--arch", "ws-8x8", "--mapper", "magic"], 2, ["--mapper", "magic", "search"]),
+    "map without an array": (None, ["map", CONV], 2, ["--arch"]),
+    "layer too wide for the array": (
+        None, ["map", CONV + ",bits=16", "--arch", "ws-8x8"], 1, ["conv", "array", "needs 16, has 8", "input_bits: 16"],
+    ),
+    "layer too large for the buffers": (
+        None, ["map", CONV, "--arch", "ws-8x8:weight_words=32"], 1,
+        ["conv", "weight_buffer", "needs 72, has 32", "raise weight_words"],
+    ),
+    "missing mapping file": (
+        None, ["cost", CONV, "--arch", "ws-8x8", "--mapping", "nowhere.yaml"], 2, ["nowhere.yaml", "No such file"],
+    ),
     "size that is no size": (None, ["networks", "ocr_det", "--size", "320"], 2, ["--size", "320", "HxW"]),
     "missing network file": (None, ["networks", "nowhere.onnx"], 2, ["nowhere.onnx"]),
     "coverage of nothing": (None, ["networks", "--coverage"], 2, ["--coverage"]),

@@ -70,6 +70,27 @@ def test_cost_walks_the_nest_on_request(systolith, folder):
     assert systolith(*COST).code == 0
 
 
+@pytest.mark.parametrize("arch", ["ws:rows=3,cols=7", "os:rows=5,cols=2"])
+def test_what_map_prints_cost_reads(systolith, folder, arch):
+    mapped = systolith("map", "ocr_cls", "--arch", arch, "--json")
+    (folder / "m.json").write_text(mapped.out)
+    costs = systolith("cost", "ocr_cls", "--arch", arch, "--mapping", "m.json", "--json").json
+    keys = ("cycles", "bound_cycles", "energy_pj", "count")
+    assert [[row[key] for key in keys] for row in costs] == [[row[key] for key in keys] for row in mapped.json["layers"]]
+    assert mapped.json["total"]["cycles"] == sum(row["cycles"] * row["count"] for row in costs)
+    assert mapped.json["total"]["edp"] == mapped.json["total"]["cycles"] * mapped.json["total"]["energy_pj"]
+
+
+def test_a_printed_nest_can_be_fed_back(systolith, folder):
+    args = ("gemm:M=30,N=20,K=10", "--arch", "os:rows=3,cols=5")
+    mapped = systolith("map", *args)
+    nest = mapped.out[mapped.out.index("dram") :]
+    (folder / "m.txt").write_text(nest)
+    (row,) = systolith("cost", *args, "--mapping", "m.txt", "--check", "--json").json
+    assert f"{row['cycles']:,}" in mapped.out
+    assert row["check"]["equal"]
+
+
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
