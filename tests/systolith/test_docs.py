@@ -1,0 +1,54 @@
+"""Examples in the manual are read by the code they describe."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from dataflows.layer_text import parse_layer
+from dataflows.mapping import Mapping
+from dataflows.tiling import Tiling, mapping_of
+from systolith.explore_spec import read_explore_spec
+from systolith.mapping_file import read_mappings
+from systolith.specs import accelerator
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_way_to_write_a_mapping_is_the_same_mapping(tmp_path):
+    text = (ROOT / "docs/mappings.md").read_text()
+    blocks = re.findall(r"```(yaml|text|compact)\n(.*?)```", text, re.DOTALL)
+    assert [kind for kind, _ in blocks] == ["yaml", "text", "compact"]
+    layer, acc = parse_layer("conv:K=16,C=8,P=8,Q=8,R=3,S=3"), accelerator("ws:rows=4,cols=4")
+    expected = Tiling(blocks=2, c_blocks=2, p=2, q=8, order=("N", "G", "K", "P", "Q"))
+    printed = dict(blocks)["text"]
+    assert str(mapping_of(layer, acc, expected)) == printed.rstrip("\n")
+    assert Mapping.parse(printed) == mapping_of(layer, acc, expected)
+    for kind, block in blocks:
+        path = tmp_path / f"mapping.{kind}"
+        path.write_text(block)
+        _, tiling = read_mappings(path, [layer], acc)["conv"]
+        assert (tiling.blocks, tiling.c_blocks, tiling.p, tiling.q) == (2, 2, 2, 8)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_examples_are_valid(path):
+    spec = read_explore_spec(path)
+    assert spec.network
+    assert spec.to_dict()["budget"]["macs"] > 0
+
+
+def test_commands_of_the_readme_exist(systolith):
+    text = (ROOT / "README.md").read_text()
+    names = set(re.findall(r"`(?:\.venv/bin/)?systolith ([a-z]+)", text)) | {"presets", "engines"}
+    assert names >= {"networks", "map", "cost", "generate", "verify", "report"}
+    for name in sorted(names):
+        assert systolith(name, "--help").code == 0
+
+
+@pytest.mark.parametrize("command", re.findall(r"`systolith ((?:networks|map) [^`]*)`", (ROOT / "README.md").read_text()))
+def test_short_commands_of_the_readme_run(systolith, command):
+    assert systolith(*shlex.split(command)).code == 0
