@@ -1,4 +1,7 @@
-"""YAML whose values remember the line they came from, so that errors can name it."""
+"""YAML that people write: read strictly, with every value remembering the line it came from.
+
+PyYAML keeps the last of two equal keys without a word; here the second is an error.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import yaml
 
 from dataflows.errors import SpecError
 
-Place = tuple[str | int, ...]
+Loc = tuple[str | int, ...]
+MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +29,11 @@ class Document:
     lines : dict
         Line (from 1) of every value, by its path: ``("layers", 0, "conv", "K")``.
     path : str
-        File name.
+        File name as the user gave it.
     """
 
     data: Any
-    lines: dict[Place, int]
+    lines: dict[Loc, int]
     path: str
 
     def where(self, *keys: str | int) -> str:
@@ -41,48 +45,77 @@ class Document:
         place = f"{self.path}:{self.lines.get(known, 1)}"
         return f"{place}: {field}" if field else place
 
+    def part(self, key: str) -> Document:
+        """Return the document below a top-level key."""
+        lines = {loc[1:]: line for loc, line in self.lines.items() if loc[:1] == (key,)}
+        return Document(self.data[key], lines, self.path)
 
-def read_yaml(path: str | Path) -> Document:
-    """Read a YAML file.
+
+def read_text(path: str | Path, what: str) -> str:
+    """Read a UTF-8 file; every way this can fail is a `SpecError` naming the file and `what` was expected."""
+    try:
+        size = Path(path).stat().st_size
+        if size > MOST_BYTES:
+            raise SpecError(str(path), f"{size} bytes", f"{what} of at most {MOST_BYTES} bytes", "check the file name")
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(str(path), "no such file", what, "check the path") from None
+    except UnicodeDecodeError:
+        raise SpecError(str(path), "bytes that are not UTF-8 text", what, "check the file name") from None
+    except OSError as error:
+        raise SpecError(str(path), error.strerror or str(error), f"a readable file: {what}", "check the path") from None
+
+
+def read_yaml(path: str | Path, what: str = "a YAML file") -> Document:
+    """Read a YAML (or JSON) file.
 
     Raises
     ------
     SpecError
         Missing or unreadable file, malformed YAML, tags that would build objects, or a key given twice; with ``file:line``.
     """
-    name = str(path)
+    return parse_yaml(read_text(path, what), str(path))
+
+
+def parse_yaml(text: str, source: str) -> Document:
+    """Parse YAML text; errors as for `read_yaml`, a syntax error with ``source:line:column``."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines = {} if root is None else dict(_lines(root, (), name, set()))
-        data = yaml.safe_load(text)
-    except FileNotFoundError as error:
-        raise SpecError(name, "no such file", "a YAML file", "check the path") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(name, str(error), "a readable UTF-8 text file", "check the file") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or str(error)
-        raise SpecError(f"{name}:{line}", problem, "well-formed YAML", "correct the line") from error
-    except (ValueError, RecursionError) as error:  # a date that does not exist, or a thousand brackets
-        raise SpecError(name, str(error), "well-formed YAML", "correct the value") from error
-    return Document(data, lines, name)
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        lines = {} if root is None else dict(_lines(root, (), source, {}))
+        data = None if root is None else loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
+        raise SpecError(place, error.problem or "broken YAML", "well-formed YAML", "correct this place") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a control character, a date that does not exist, ...
+        raise SpecError(source, str(error).splitlines()[0], "well-formed YAML", "correct the file") from None
+    return Document(data, lines, source)
 
 
-def _lines(node: yaml.Node, path: Place, file: str, walked: set[int]) -> Iterator[tuple[Place, int]]:
+def _lines(node: yaml.Node, path: Loc, file: str, finished: dict[int, bool]) -> Iterator[tuple[Loc, int]]:
+    """Yield the line of every value and refuse repeated keys.
+
+    `finished` holds the nodes seen so far, false while their children are walked: an alias is walked once only (nested
+    aliases would take exponential time), and one that leads back into itself is refused.
+    """
     yield path, node.start_mark.line + 1
-    if id(node) in walked:  # an alias: its anchor was walked, and nested aliases would take exponential time
+    if id(node) in finished:
+        if not finished[id(node)]:
+            place = f"{file}:{node.start_mark.line + 1}"
+            raise SpecError(place, "an alias that contains itself", "a finite document", "remove it")
         return
-    walked.add(id(node))
+    finished[id(node)] = False
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
-            yield from _lines(child, (*path, index), file, walked)
+            yield from _lines(child, (*path, index), file, finished)
     if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for key, child in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise SpecError(f"{file}:{key.start_mark.line + 1}", name, "each key once", "remove one of the two")
-            seen.add(name)
-            yield from _lines(child, (*path, name), file, walked)
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in seen and key.tag != "tag:yaml.org,2002:merge":
+                place = f"{Document(None, {(*path, name): line}, file).where(*path, name)}"
+                raise SpecError(place, "the same key twice", "each key once", f"remove this one or the one on line {seen[name]}")
+            seen[name] = line
+            yield from ((loc, line if loc == (*path, name) else at) for loc, at in _lines(child, (*path, name), file, finished))
+    finished[id(node)] = True

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflows.errors import SpecError
-from systolith.documents import read_document, validate
+from dataflows.yaml_lines import read_yaml
+from systolith.documents import validate
 
 Int = Annotated[int, Field(strict=True)]
 Bandwidth = Literal[1, 2, 4, 8, 16, 32, 64, 128]
@@ -87,11 +88,11 @@ def read_explore_spec(path: Path) -> ExploreSpec:
     SpecError
         With file, line and field.
     """
-    document = read_document(path, "an exploration, see examples/")
+    document = read_yaml(path, "an exploration, see examples/")
     spec = validate(ExploreSpec, document)
     if len(set(spec.search.dataflows)) != len(spec.search.dataflows):
         raise SpecError(
-            document.where(("search", "dataflows")), spec.search.dataflows, "each dataflow once", "remove the repeated one"
+            document.where("search", "dataflows"), spec.search.dataflows, "each dataflow once", "remove the repeated one"
         )
     network = beside(path, spec.network)
     image = spec.calibration.image if spec.calibration.image.startswith("skimage:") else beside(path, spec.calibration.image)

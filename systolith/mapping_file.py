@@ -10,8 +10,8 @@ from dataflows.errors import SpecError
 from dataflows.mapping import Mapping
 from dataflows.tiling import Tiling, tiling_of
 from dataflows.workload import Layer
+from dataflows.yaml_lines import Document, parse_yaml, read_text
 from systolith.compact import is_compact, parse_compact
-from systolith.documents import Document, parse_document, read_text
 from systolith.textspec import suggestion
 
 WHAT = "a mapping: YAML with levels, a printed loop nest, or the JSON of `systolith map`"
@@ -63,7 +63,7 @@ def _nests(text: str, source: str, layers: list[Layer]) -> dict[str, Mapping]:
     first = next((line for line in text.splitlines() if line.strip()), "")
     if " |" in first and ":" not in first:
         return {_only(layers, source).name: _printed(text, source)}
-    document = parse_document(text, source, WHAT)
+    document = parse_yaml(text, source)
     data = document.data
     if isinstance(data, dict) and "levels" in data:
         return {_only(layers, source).name: _mapping(document, data, ())}
@@ -72,7 +72,7 @@ def _nests(text: str, source: str, layers: list[Layer]) -> dict[str, Mapping]:
     elif isinstance(data, dict) and isinstance(data.get("mappings"), dict):
         found = {str(name): _mapping(document, nest, ("mappings", name)) for name, nest in data["mappings"].items()}
     else:
-        raise SpecError(document.where(()), _short(data), "one of the fields levels, layers, mappings", "see docs/mappings.md")
+        raise SpecError(document.where(), _short(data), "one of the fields levels, layers, mappings", "see docs/mappings.md")
     for layer in layers:
         if layer.name not in found:
             fix = suggestion(layer.name, found, "map this network with `systolith map NETWORK --json`")
@@ -96,7 +96,7 @@ def _printed(text: str, source: str) -> Mapping:
 def _entry(document: Document, index: int, entry: Any) -> tuple[str, Mapping]:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or "mapping" not in entry:
         raise SpecError(
-            document.where(("layers", index)), _short(entry), "{name: LAYER, mapping: {levels: [...]}}", "correct the entry"
+            document.where("layers", index), _short(entry), "{name: LAYER, mapping: {levels: [...]}}", "correct the entry"
         )
     return entry["name"], _mapping(document, entry["mapping"], ("layers", index, "mapping"))
 
@@ -105,7 +105,7 @@ def _mapping(document: Document, data: Any, loc: tuple[str | int, ...]) -> Mappi
     try:
         return Mapping.from_dict(data, "")
     except SpecError as error:
-        place = document.where((*loc, "levels"))
+        place = document.where(*loc, "levels")
         raise SpecError(f"{place}{error.path.removeprefix('.levels')}", _short(error.found), error.allowed, error.fix) from None
 
 

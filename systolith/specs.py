@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dataflows.arch import Accelerator, Array, Memory
 from dataflows.errors import SpecError
+from dataflows.yaml_lines import Document, parse_yaml, read_yaml
 from systolith import presets
-from systolith.documents import Document, parse_document, read_document, validate
+from systolith.documents import validate
 from systolith.textspec import integer, pairs, split_head, suggestion
 
 ENGINES = {
@@ -81,7 +82,7 @@ def accelerator(text: str) -> Accelerator:
     if path.is_dir() and (path / "design.yaml").is_file():
         path = path / "design.yaml"
     if path.is_file():
-        return from_document(read_document(path, WhatItIs), path.stem)
+        return from_document(read_yaml(path, WhatItIs), path.stem)
     head, rest = split_head(text)
     if head in ENGINES or head in presets.names():
         given = _typed(pairs(rest, text, KEYS), text)
@@ -91,7 +92,7 @@ def accelerator(text: str) -> Accelerator:
             path = error.path if error.path.startswith(text) else f"{text}: {error.path}"
             raise SpecError(path, error.found, error.allowed, error.fix) from None
     if Path(head).suffix in (".yaml", ".yml", ".json") or "/" in head:
-        read_document(path, WhatItIs)  # raises: the file is missing or unreadable
+        read_yaml(path, WhatItIs)  # raises: the file is missing or unreadable
     known = [*ENGINES, *presets.names()]
     raise SpecError(
         "accelerator", text, ", ".join(known) + ", or a YAML file", suggestion(head, known, "see `systolith presets`")
@@ -100,7 +101,7 @@ def accelerator(text: str) -> Accelerator:
 
 def preset(name: str) -> Accelerator:
     """Return a bundled accelerator."""
-    return from_document(parse_document(presets.text(name), name), name)
+    return from_document(parse_yaml(presets.text(name), name), name)
 
 
 def from_document(document: Document, stem: str) -> Accelerator:
@@ -112,12 +113,12 @@ def from_document(document: Document, stem: str) -> Accelerator:
     given |= {key: value for key in BUFFER_KEYS if (value := getattr(model, key)) is not None}
     given |= {key: value for part in (model.array, model.memory) for key, value in part.model_dump().items() if value is not None}
     try:
-        return complete(given.pop("dataflow"), given, document.source)
+        return complete(given.pop("dataflow"), given, document.path)
     except SpecError as error:
-        if error.path.startswith(document.source):
+        if error.path.startswith(document.path):
             raise
         loc = tuple(error.path.split("."))
-        raise SpecError(document.where(loc), error.found, error.allowed, error.fix) from None
+        raise SpecError(document.where(*loc), error.found, error.allowed, error.fix) from None
 
 
 def complete(dataflow: str, given: dict[str, Any], argument: str) -> Accelerator:

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from dataflows.errors import SpecError
+from dataflows.yaml_lines import parse_yaml
 from systolith import console, specs
 from systolith import presets as bundled
 from systolith.commands.common import Json, Seed, emit_json
-from systolith.documents import parse_document
 
 Name = Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="Show the layers of this network instead of the list.")]
 Coverage = Annotated[bool, typer.Option("--coverage", help="Say for every ONNX node where it runs, and why.")]
@@ -84,7 +84,7 @@ def presets(json: Json = False, seed: Seed = 0) -> None:
     found: list[dict[str, Any]] = []
     for name in bundled.names():
         acc = specs.preset(name)
-        about = parse_document(bundled.text(name), name).data.get("description", "")
+        about = parse_yaml(bundled.text(name), name).data.get("description", "")
         found.append({
             "name": name, "description": about, "macs_per_cycle": acc.array.macs, "buffer_bytes": acc.buffer_bytes,
             "accelerator": acc.to_dict(),

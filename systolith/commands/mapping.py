@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
-from dataflows.workload import Network
+from dataflows.tiling import Tiling, mapping_of
+from dataflows.workload import Layer, Network
 from systolith import console, specs
 from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
 from systolith.textspec import suggestion
@@ -53,13 +55,14 @@ def map_command(
     from dataflows.schedule import schedule
     from mappers.network import map_network
 
+    def exact(one: Layer, acc: Accelerator, tiling: Tiling) -> int:
+        return schedule(one, acc, tiling).cycles
+
     acc = specs.accelerator(arch)
     net = only(find(network), layer)
     with console.progress(f"map {net.name}") as tick:
         tick(0, 1)
-        mapped = map_network(
-            net, acc, make(mapper), objective.value, seed, exact_cycles=lambda *request: schedule(*request).cycles
-        )  # fmt: skip
+        mapped = map_network(net, acc, make(mapper), objective.value, seed, exact_cycles=exact)
     data = mapped.to_dict(acc)
     if json:
         emit_json(data, seed)
@@ -72,8 +75,6 @@ def map_command(
     figures = f"{total['cycles']:,} cycles, {total['energy_pj']:.4e} pJ, EDP {total['edp']:.4e} pJ x cycles"
     console.show(f"total: {figures}; mapped in {total['seconds']:.1f} s")
     if len(mapped.layers) == 1:
-        from dataflows.tiling import mapping_of
-
         result = mapped.layers[0].result
         console.show("\n" + str(mapping_of(result.layer, acc, result.tiling)))
 

@@ -29,7 +29,7 @@ CASES = {
     "engine with an operand width that is not made": (
         None, ["generate", "ws:rows=3,cols=7,bits=12"], 2, ["input_bits", "12", "4, 8 or 16"],
     ),
-    "missing design file": (None, ["generate", "nowhere/design.yaml"], 2, ["nowhere/design.yaml", "No such file"]),
+    "missing design file": (None, ["generate", "nowhere/design.yaml"], 2, ["nowhere/design.yaml", "no such file"]),
     "folder without a design": (None, ["generate", "."], 2, ["'.'"]),
     "design with broken YAML": ("array: {rows: 4,\ncols: [\n", ["generate", "{}"], 2, ["{}:3", "YAML"]),
     "design that is binary": (b"\xff\xfe\x00\x01", ["generate", "{}"], 2, ["{}", "UTF-8"]),
@@ -61,12 +61,12 @@ CASES = {
         ["conv", "weight_buffer", "needs 72, has 32", "raise weight_words"],
     ),
     "missing mapping file": (
-        None, ["cost", CONV, "--arch", "ws-8x8", "--mapping", "nowhere.yaml"], 2, ["nowhere.yaml", "No such file"],
+        None, ["cost", CONV, "--arch", "ws-8x8", "--mapping", "nowhere.yaml"], 2, ["nowhere.yaml", "no such file"],
     ),
     "size that is no size": (None, ["networks", "ocr_det", "--size", "320"], 2, ["--size", "320", "HxW"]),
     "missing network file": (None, ["networks", "nowhere.onnx"], 2, ["nowhere.onnx"]),
     "coverage of nothing": (None, ["networks", "--coverage"], 2, ["--coverage"]),
-    "missing specification": (None, ["explore", "nowhere.yaml"], 2, ["nowhere.yaml", "No such file"]),
+    "missing specification": (None, ["explore", "nowhere.yaml"], 2, ["nowhere.yaml", "no such file"]),
     "specification without a network": ("budget: {macs: 64}\n", ["explore", "{}"], 2, ["{}", "network", "required"]),
     "specification with an unknown field": (SPEC + "serach: {}\n", ["explore", "{}"], 2, ["{}:2", "serach", "'search'"]),
     "budget of the wrong type": (
