@@ -111,12 +111,14 @@ class Batch:
             compute, energy = self._output_stationary(classes, channel_tiles, pixel_tiles, c_tiles)
         dram = sum(words[tensor] * self.beats[tensor] for tensor in words) + self.outputs * self.beats["outputs"]
         dram = dram + self.program_beats
+        first = self._first_tile(k_blocks, full_p * full_q, c_tiles)
         last = (self.block_total - (block_tiles - 1) * k_blocks) * edge_p * edge_q
         chain = (
-            self._port(self._first_load(k_blocks, full_c, full_p, full_q)) + compute
-            + last * acc.post_groups + self._port(last * self.beats["outputs"])
-        )  # fmt: skip
-        cycles = np.maximum(np.maximum(self._port(dram), self.outputs * acc.post_groups), chain)
+            self._port(self._first_load(k_blocks, full_c, full_p, full_q))
+            + np.maximum(compute + last * acc.post_groups, first + self.outputs * acc.post_groups)
+            + self._port(last * self.beats["outputs"])
+        )
+        cycles = np.maximum(self._port(dram), chain)
         levels = self.rate.levels
         for tensor, level in (("inputs", "input_buffer"), ("weights", "weight_buffer"), ("scales", "scale_buffer")):
             energy = energy + words[tensor] * (levels[level][1] + self.beats[tensor] * levels["dram"][0])
@@ -161,6 +163,13 @@ class Batch:
         scales = blocks * (self.acc.post_groups * self.beats["scales"])
         inputs = (blocks if self.packed else c_blocks) * (rows * cols * self.beats["inputs"])
         return inputs + weights + scales + self.program_beats
+
+    def _first_tile(self, blocks: Ints, pixels: Ints, c_tiles: Ints) -> Ints:
+        rows = self.acc.array.rows
+        folds = blocks * (self.blocking.c_blocks * self.layer.R * self.layer.S)
+        if self.acc.array.dataflow == "os":
+            return -(-pixels // rows) * folds * rows + c_tiles * rows
+        return c_tiles * (rows + pixels) + (folds - c_tiles) * np.maximum(pixels, rows)
 
     def _port(self, beats: Ints) -> Ints:
         return (beats - 1) * self.acc.memory.interval + 1

@@ -7,6 +7,7 @@ tile is post-processed and stored after the array's last step (docs/hardware.md)
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dataflows.arch import Accelerator
@@ -28,7 +29,8 @@ class Bound:
     dram : int
         The memory port: one beat every `interval` cycles, reads and writes together.
     chain : int
-        First load, then all of compute, then post-processing and store of the last output tile.
+        The longer of two chains without overlap: first load, all of compute, post-processing and store of the last
+        output tile; or first load, compute of the first output tile, all of post-processing, store of the last one.
     """
 
     compute: int
@@ -88,6 +90,18 @@ def first_load(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     )
 
 
+def first_tile_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
+    """Return the issue cycles of the first output tile, all its C tiles."""
+    blocking, rows = Blocking.of(layer, acc), acc.array.rows
+    blocks = min(tiling.blocks, blocking.group_blocks if blocking.packed > 1 else blocking.k_blocks)
+    pixels = min(tiling.p, layer.P) * min(tiling.q, layer.Q)
+    folds = blocks * blocking.c_blocks * layer.R * layer.S
+    steps = math.ceil(blocking.c_blocks / tiling.c_blocks)
+    if acc.array.dataflow == "os":
+        return math.ceil(pixels / rows) * folds * rows + steps * rows
+    return steps * (rows + pixels) + (folds - steps) * max(pixels, rows)
+
+
 def last_outputs(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     """Return the words of the last output tile."""
     blocking = Blocking.of(layer, acc)
@@ -102,14 +116,14 @@ def bound(layer: Layer, acc: Accelerator, tiling: Tiling, counts: Counts | None 
     """Return what each resource needs; pass `counts` when they are at hand already."""
     counts = counts or count(layer, acc, tiling, program_beats)
     compute = compute_cycles(layer, acc, tiling)
+    post = counts.levels["scale_buffer"]["scales"]["reads"]
     words = last_outputs(layer, acc, tiling)
     chain = (
         _port_cycles(counts.levels["dram"]["program"]["reads"] + first_load(layer, acc, tiling), acc)
-        + compute
-        + words * acc.post_groups
+        + max(compute + words * acc.post_groups, first_tile_cycles(layer, acc, tiling) + post)
         + _port_cycles(words * acc.beats(acc.output_word_bits), acc)
     )
-    return Bound(compute, counts.levels["scale_buffer"]["scales"]["reads"], _port_cycles(counts.dram_beats, acc), chain)
+    return Bound(compute, post, _port_cycles(counts.dram_beats, acc), chain)
 
 
 def _port_cycles(beats: int, acc: Accelerator) -> int:

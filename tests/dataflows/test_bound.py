@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 
 from dataflows.arch import Accelerator, Array, Memory
-from dataflows.bound import Bound, bound, compute_cycles, first_load, last_outputs
+from dataflows.bound import Bound, bound, compute_cycles, first_load, first_tile_cycles, last_outputs
 from dataflows.counts import count
 from dataflows.execute import _Walker
+from dataflows.program import program_beats
+from dataflows.schedule import schedule
 from dataflows.tiling import Blocking, Tiling
 from dataflows.workload import Layer
 from tests.strategies import jobs
@@ -76,6 +78,40 @@ def test_chain_ends_add_up_over_a_single_tile(job):
     pauses = 2 * (acc.memory.interval - 1)
     assert limits.chain == limits.compute + limits.post + counts.dram_beats * acc.memory.interval - pauses
     assert limits.cycles == limits.chain
+
+
+@settings(max_examples=100)
+@given(jobs())
+def test_first_tile_is_the_compute_of_its_own_layer(job):
+    """A layer of one output tile computes for just as long as the first output tile of a larger one."""
+    layer, acc, tiling = job
+    packed = Blocking.of(layer, acc).packed > 1
+    one = {"N": 1, "P": min(tiling.p, layer.P), "Q": min(tiling.q, layer.Q), "H": 0, "W": 0, "padding": (0, 0, 0, 0)}
+    if packed:
+        one["G"] = min(layer.G, tiling.blocks * Blocking.of(layer, acc).packed)
+    else:
+        one |= {"G": 1, "K": min(layer.K, tiling.blocks * acc.array.cols)}
+    first = replace(layer, **one)
+    if Blocking.of(first, acc).packed > 1 or not packed:
+        assert first_tile_cycles(layer, acc, tiling) == compute_cycles(first, acc, tiling)
+
+
+@settings(max_examples=200)
+@given(jobs())
+def test_bound_is_never_above_the_schedule(job):
+    _layer, acc, _tiling = job
+    assert bound(*job, program_beats=program_beats(acc)).cycles <= schedule(*job).cycles
+
+
+@pytest.mark.parametrize("dataflow", ["ws", "os"])
+@pytest.mark.parametrize("interval", [1, 5])
+def test_bound_is_close_to_the_schedule_of_full_size_layers(dataflow, interval):
+    """Waiting, latency and pipeline constants stay within a few per cent when tiles fill the buffers."""
+    layer = Layer.conv("c", K=64, C=64, H=56, W=56, R=3, S=3, padding=1)
+    acc = Accelerator("a", Array(16, 16, dataflow), Memory(interval=interval))
+    tiling = Tiling(1, 2, 8, 28)
+    limit, exact = bound(layer, acc, tiling, program_beats=program_beats(acc)).cycles, schedule(layer, acc, tiling).cycles
+    assert limit <= exact <= 1.02 * limit
 
 
 @settings(max_examples=100)
