@@ -40,7 +40,8 @@ class Loop:
     def parse(cls, text: str, path: str = "loop") -> Loop:
         """Read the form that ``str`` writes."""
         match = _LOOP.fullmatch(text.strip())
-        if not match or match["dim"] not in LOOP_DIMS or (match["axis"] or "rows") not in AXES or int(match["extent"]) < 1:
+        sizes = [int(match[name] or 1) for name in ("extent", "step")] if match else [0]
+        if not match or match["dim"] not in LOOP_DIMS or (match["axis"] or "rows") not in AXES or min(sizes) < 1:
             raise SpecError(path, text, "'DIM EXTENT [step N] [on rows|cols]'", "for example 'K 4 step 16'")
         return cls(match["dim"], int(match["extent"]), int(match["step"] or 1), match["axis"])
 
@@ -120,6 +121,6 @@ class Mapping:
 def _printed_loop(text: str, number: int) -> Loop:
     pattern = r"(?:for|spatial on (?P<axis>\w+)) (?P<dim>[A-Z]+) in 0\.\.(?P<extent>\d+)(?: step (?P<step>\d+))?"
     match = re.fullmatch(pattern, text)
-    if not match:
+    if not match or int(match["extent"]) < 1 or int(match["step"] or 1) < 1:
         raise SpecError(f"line {number}", text, "'for DIM in 0..N [step M]' or 'spatial on AXIS DIM in 0..N'", "correct the line")
     return Loop(match["dim"], int(match["extent"]), int(match["step"] or 1), match["axis"])

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflows.errors import SpecError
+from dataflows.mapping import AXES, LOOP_DIMS, Level, Loop, Mapping
+
+LOOPS = st.builds(
+    Loop, st.sampled_from(LOOP_DIMS), st.integers(1, 10**6), st.integers(1, 10**6), st.one_of(st.none(), st.sampled_from(AXES))
+)
+NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True)
+
+
+@st.composite
+def mappings(draw):
+    names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
+    return Mapping(tuple(Level(name, tuple(draw(st.lists(LOOPS, max_size=6)))) for name in names))
+
+
+@given(LOOPS)
+def test_loop_round_trip(loop):
+    assert Loop.parse(str(loop)) == loop
+
+
+@given(mappings())
+def test_dictionary_yaml_and_nest_are_the_same_mapping(mapping):
+    assert Mapping.from_dict(mapping.to_dict()) == mapping
+    assert Mapping.from_dict(yaml.safe_load(yaml.safe_dump(mapping.to_dict()))) == mapping
+    assert Mapping.parse(str(mapping)) == mapping
+
+
+def test_printed_nest():
+    mapping = Mapping((Level("dram", (Loop("K", 4, 16), Loop("C", 2, 8))), Level("array", (Loop("C", 8, axis="rows"),))))
+    assert str(mapping).splitlines() == [
+        "dram  | for K in 0..4 step 16",
+        "      |   for C in 0..2 step 8",
+        "array |     spatial on rows C in 0..8",
+    ]
+
+
+@pytest.mark.parametrize("text", ["K", "K x", "K 0", "Z 4", "K 4 on depth", "K 4 step", "K 4 step 0", "k 4", "K 4 4"])
+def test_malformed_loops_are_refused(text):
+    with pytest.raises(SpecError, match="DIM EXTENT"):
+        Loop.parse(text)
+
+
+@pytest.mark.parametrize("text", ["K 4 step 2", "| for K in 0..4", "dram | for K in 0..", "dram | K 4", "dram | for K in 0..4 step 0"])
+def test_malformed_nests_are_refused(text):
+    with pytest.raises(SpecError, match="line 1"):
+        Mapping.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ([], "mapping"),
+        ({"levels": "dram"}, "mapping"),
+        ({"levels": ["dram"]}, "mapping.levels[0]"),
+        ({"levels": [{"loops": []}]}, "mapping.levels[0]"),
+        ({"levels": [{"level": "dram", "loops": ["K 4", "K"]}]}, "mapping.levels[0].loops[1]"),
+    ],
+)
+def test_malformed_dictionaries_name_the_field(data, path):
+    with pytest.raises(SpecError) as caught:
+        Mapping.from_dict(data)
+    assert caught.value.path == path
+
+
+def test_level_by_name():
+    mapping = Mapping((Level("dram", ()),))
+    assert mapping.level("dram").loops == ()
+    with pytest.raises(SpecError, match="buffer"):
+        mapping.level("buffer")
