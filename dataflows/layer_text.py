@@ -55,7 +55,8 @@ class ConvText(_Common):
     def layer(self, name: str) -> Layer:
         """Return the layer; sizes that are missing follow from the others, unpadded unless `padding` is given."""
         stride, dilation = _pair(self.stride), _pair(self.dilation)
-        pad = self.padding if isinstance(self.padding, tuple) else (self.padding,) * 4
+        whole = self.padding
+        pad = whole if isinstance(whole, tuple) else (whole, whole, whole, whole)
         size = []
         for axis, (have, out, taps) in enumerate(((self.H, self.P, self.R), (self.W, self.Q, self.S))):
             if have is None and out is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dataflows.onnx_graph import Graph, attributes
 from dataflows.workload import Layer
@@ -17,8 +17,8 @@ LAYER_OPS = ("Conv", "Gemm", "MatMul")
 class NotALayer(Exception):
     """A node that cannot be mapped, with the coverage status it gets and why."""
 
-    def __init__(self, status: str, reason: str) -> None:
-        self.status = status
+    def __init__(self, status: Literal["host", "rejected"], reason: str) -> None:
+        self.status: Literal["host", "rejected"] = status
         self.reason = reason
         super().__init__(reason)
 
@@ -76,14 +76,18 @@ def _conv(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
         raise NotALayer("rejected", f"strides, dilations or pads do not have {axes} axes")
     if x[1] != w[1] * group:
         raise NotALayer("rejected", f"{x[1]} input channels, but weights for {w[1]} x {group}")
-    lift = (1,) * (2 - axes)  # a 1-D convolution has one row
-    still = (0,) * (2 - axes)
+    size, taps, step, gap = (_two(values, 1) for values in (x[2:], w[2:], stride, dilation))  # a 1-D convolution has one row
+    (top, left), (bottom, right) = _two(begin, 0), _two(end, 0)
     layer = Layer.conv(
-        name, N=x[0], K=w[0], C=x[1], G=group, **dict(zip("HW", lift + x[2:], strict=True)),
-        **dict(zip("RS", lift + w[2:], strict=True)), stride=(lift + stride), dilation=(lift + dilation),
-        padding=(*still, *begin, *still, *end),
+        name, N=x[0], K=w[0], C=x[1], G=group, H=size[0], W=size[1], R=taps[0], S=taps[1],
+        stride=step, dilation=gap, padding=(top, left, bottom, right),
     )  # fmt: skip
     return layer, weights, -1 - axes
+
+
+def _two(values: tuple[int, ...], fill: int) -> tuple[int, int]:
+    """Return (rows, columns) of one or two axes."""
+    return (values[0], values[1]) if len(values) == 2 else (fill, values[0])
 
 
 def _pads(

@@ -101,7 +101,8 @@ def _evaluate(model: ModelProto, node: NodeProto, values: dict[str, np.ndarray])
     graph = helper.make_graph([node], "one", inputs, [helper.make_empty_tensor_value_info(node.output[0])])
     single = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
     try:
-        return np.asarray(ReferenceEvaluator(single).run(None, feeds)[0])
+        (value,) = ReferenceEvaluator(single).run([node.output[0]], feeds)
+        return np.asarray(value)
     except Exception:  # operators raise whatever they like; a value that stays unknown is no error here
         return None
 

@@ -155,11 +155,13 @@ def _tensors(block: _Block, qdq: _Model, values: dict[str, NDArray[Any]]) -> Qua
     pairs = np.array([quantize_multiplier(float(scale)) for scale in accumulator / out_scale], np.int64)
     low = max(_LOW, zero_point) if layer.activation != "none" else _LOW
     high = min(_HIGH, zero_point + round(6 / out_scale)) if layer.activation == "relu6" else _HIGH
+    weights = weights.reshape(channels, layer.C, *area)
+    in_zero_point = int(qdq.zero_point(block.inputs).reshape(()))
+    bias = _with_room(_bias(block, qdq, accumulator), weights, in_zero_point, layer.name)
     return QuantizedLayer(
         layer, inputs=data.reshape(layer.N, layer.G * layer.C, layer.H, layer.W),
-        weights=weights.reshape(channels, layer.C, *area),
-        bias=_bias(block, qdq, accumulator), input_zero_point=int(qdq.zero_point(block.inputs).reshape(())),
-        output_zero_point=zero_point, multiplier=pairs[:, 0], shift=pairs[:, 1], low=low, high=high,
+        weights=weights, bias=bias, input_zero_point=in_zero_point, output_zero_point=zero_point,
+        multiplier=pairs[:, 0], shift=pairs[:, 1], low=low, high=high,
         reference=reference.reshape(layer.N, channels, layer.P, layer.Q),
     )  # fmt: skip
 
@@ -183,3 +185,18 @@ def _rounded(values: NDArray[np.float64], name: str) -> NDArray[np.int32]:
     if not math.isfinite(most) or most > np.iinfo(np.int32).max:
         raise SpecError(f"{name}.bias", most, "less than 2**31 at accumulator scale", "calibrate with larger inputs")
     return np.rint(values).astype(np.int32)
+
+
+def _with_room(bias: NDArray[np.int32], weights: NDArray[np.int8], zero_point: int, name: str) -> NDArray[np.int32]:
+    """Limit the bias so that no int8 input can push an accumulator out of 32 bits.
+
+    The quantiser coarsens the weights of nearly dead channels until their bias just fits 32 bits, which leaves no room for
+    the sum; a wrapped sum would have the wrong sign, a limited bias is off by a small part of one output step.
+    """
+    taps = weights.reshape(len(weights), -1).astype(np.int64)
+    ends = np.stack((taps * (_LOW - zero_point), taps * (_HIGH - zero_point)))
+    least, most = ends.min(axis=0).sum(axis=1), ends.max(axis=0).sum(axis=1)
+    floor, ceiling = np.iinfo(np.int32).min - least, np.iinfo(np.int32).max - most
+    if np.any(floor > ceiling):
+        raise SpecError(f"{name}.weights", taps.shape[1], "at most about 65000 products per sum", "split the layer")
+    return np.clip(bias.astype(np.int64), floor, ceiling).astype(np.int32)

@@ -27,7 +27,8 @@ class QuantizedLayer:
     weights : (K_total, C_per_group, R, S) array of int8
         Symmetric: zero point 0.
     bias : (K_total,) array of int32
-        At scale input scale * weight scale, input zero point *not* folded in.
+        At scale input scale * weight scale, input zero point *not* folded in. Whatever the inputs, accumulators and the
+        folded bias fit 32 bits.
     input_zero_point, output_zero_point : int
     multiplier : (K_total,) array of int64
         In [2**30, 2**31), or 0 where the scale is too small to matter.

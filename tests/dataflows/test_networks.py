@@ -196,7 +196,7 @@ def test_layer_file(tmp_path):
         ("name: x\nlayer: []\n", 2, "layer"),
         ("layers: []\n", 1, "at least one"),
         ("", 1, "at least one"),
-        ("- &a [*a]\n", 1, "conv"),
+        ("- &a [*a]\n", 1, "itself"),
         ("- !!python/object:os.system {}\n", 1, "tag"),
     ],
 )

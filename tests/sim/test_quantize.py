@@ -79,6 +79,16 @@ def test_tensors_are_those_of_a_real_image(detector):
     assert all(np.abs(q.weights).max() == 127 for q in layers)
 
 
+def test_no_input_overflows_32_bits(detector):
+    for q in detector[1]:
+        taps = q.weights.astype(np.int64).reshape(len(q.weights), -1)
+        for positive, negative in ((127, -128), (-128, 127)):  # the inputs that make the sum largest, and smallest
+            worst = np.where(taps > 0, positive, negative) - q.input_zero_point
+            assert np.abs((taps * worst).sum(axis=1) + q.bias + 0.5).max() < 2**31
+        folded = q.bias - q.input_zero_point * taps.sum(axis=1)
+        assert np.array_equal(folded, folded.astype(np.int32))
+
+
 def test_the_quantised_detector_still_finds_text(detector):
     made, _ = detector
     _, image = page_images(SIZE)
