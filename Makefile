@@ -33,4 +33,4 @@ lint:
 	$(BIN)/basedpyright -p pyproject.toml --level error
 
 bench:                    ## measured comparisons
-	$(BIN)/python -m pytest benchmarks -q -s
+	$(BIN)/python -m benchmarks.speed

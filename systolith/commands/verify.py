@@ -22,7 +22,9 @@ class Simulator(StrEnum):
 
 Cases = Annotated[int, typer.Option("--cases", min=1, max=10_000, help="Random layers to run.")]
 Which = Annotated[Simulator, typer.Option("--simulator", help="Simulator that runs the Verilog.")]
-Waves = Annotated[Path | None, typer.Option("--waves", metavar="DIR", help="Folder for a waveform of the run.")]
+Waves = Annotated[
+    Path | None, typer.Option("--waves", metavar="FILE", help="Record a waveform here (VCD from Verilator, FST from Icarus).")
+]
 
 
 def verify(
@@ -32,7 +34,7 @@ def verify(
     """Run random convolutions and GEMMs on the Verilog; compare outputs, cycles and access counts."""
     acc = specs.accelerator(arch)
     if waves is not None:
-        prepare(waves)
+        prepare(waves.parent)
     from sim.verify import verify_accelerator
 
     with console.progress(f"verify {acc.name}") as tick:

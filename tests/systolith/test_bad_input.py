@@ -78,7 +78,7 @@ CASES = {
     "report of a missing folder": (None, ["report", "nowhere"], 2, ["nowhere"]),
     "output below a file": (DESIGN, ["generate", "ws-8x8", "-o", "{}/out"], 2, ["{}/out", "folder"]),
     "exploration below a file": (SPEC, ["explore", "{}", "-o", "{}/out"], 2, ["{}/out", "folder"]),
-    "waves below a file": (DESIGN, ["verify", "ws-8x8", "--waves", "{}/out"], 2, ["{}/out", "folder"]),
+    "waves below a file": (DESIGN, ["verify", "ws-8x8", "--waves", "{}/out.vcd"], 2, ["{}", "folder"]),
 }  # fmt: skip
 
 
