@@ -219,9 +219,9 @@ class Accelerator:
     def from_dict(cls, data: dict[str, Any]) -> Accelerator:
         """Inverse of `to_dict`; unknown fields raise `SpecError`."""
         known = {f.name for f in fields(cls)}
-        for key in data:
+        for key, value in data.items():
             if key not in known | {"schema"}:
-                raise SpecError(key, data[key], ", ".join(sorted(known)), "remove or rename the field")
+                raise SpecError(key, value, ", ".join(sorted(known)), "remove or rename the field")
         rest = {k: v for k, v in data.items() if k not in ("schema", "array", "memory")}
         return cls(array=Array(**data["array"]), memory=Memory(**data.get("memory", {})), **rest)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
-from dataflows.mapping import Mapping
-from dataflows.tiling import Blocking, Tiling, mapping_of, tile_words, violations, window
 from dataflows.feasible import InfeasibleError
+from dataflows.mapping import Mapping
+from dataflows.tiling import Blocking, Tiling, mapping_of, violations, window
 from dataflows.workload import Layer
 
 MAGIC = 0x54535953  # "SYST"
@@ -107,7 +107,8 @@ class LayerProgram:
         """Read back what `words` wrote; raise `SpecError` for anything else."""
         header = [MAGIC, FAMILY_DENSE << 16 | VERSION, PROGRAM_WORDS]
         if list(words[:HEADER_WORDS]) != header or len(words) < PROGRAM_WORDS:
-            raise SpecError("program", [hex(w) for w in words[:HEADER_WORDS]], f"header {[hex(w) for w in header]}", "recompile the layer")
+            found = [hex(word) for word in words[:HEADER_WORDS]]
+            raise SpecError("program", found, f"header {[hex(word) for word in header]}", "recompile the layer")
         values = []
         for (name, bits), word in zip(DENSE_FIELDS, words[HEADER_WORDS:], strict=False):
             value = word & ((1 << bits) - 1)

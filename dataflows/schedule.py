@@ -167,7 +167,7 @@ class _Run:
             self._load(max(self.bus_free, wants_load))
 
     def _next_load(self) -> int | None:
-        """The next step to load, or None if there is none or its buffers are not known to come free."""
+        """Return the next step to load, or None if there is none or its buffers are not known to come free."""
         i = len(self.loaded)
         if i >= len(self.loads) or (i >= 2 and i - 2 >= len(self.issued)):
             return None

@@ -198,7 +198,8 @@ def tiling_of(layer: Layer, acc: Accelerator, mapping: Mapping) -> Tiling:
     expected = mapping_of(layer, acc, tiling)
     for got, want in zip(mapping.levels, expected.levels, strict=False):
         if got != want:
-            raise SpecError(f"mapping.{got.name}", [str(x) for x in got.loops], str([str(x) for x in want.loops]), "use the nest of docs/mappings.md")
+            found, allowed = ([str(loop) for loop in level.loops] for level in (got, want))
+            raise SpecError(f"mapping.{got.name}", found, str(allowed), "use the nest of docs/mappings.md")
     if len(mapping.levels) != len(expected.levels):
         raise SpecError("mapping.levels", len(mapping.levels), "dram, buffer, array", "give all three levels")
     return tiling

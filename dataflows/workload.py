@@ -95,7 +95,8 @@ class Layer:
         P = (H + pad[0] + pad[2] - (R - 1) * dil[0] - 1) // st[0] + 1
         Q = (W + pad[1] + pad[3] - (S - 1) * dil[1] - 1) // st[1] + 1
         if P < 1 or Q < 1:
-            raise SpecError(f"{name}.H,W", (H, W), "an input no smaller than the dilated filter", "enlarge the input or the padding")
+            allowed = "an input no smaller than the dilated filter"
+            raise SpecError(f"{name}.H,W", (H, W), allowed, "enlarge the input or the padding")
         return cls(
             name=name, N=N, G=G, K=K // G, C=C // G, P=P, Q=Q, R=R, S=S, H=H, W=W, stride=st, dilation=dil, padding=pad, **rest
         )

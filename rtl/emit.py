@@ -41,7 +41,9 @@ def emit(modules: Modules, top: str, extra_verilog: Iterable[Path] = ()) -> str:
         raise EmitError(f"top module {top!r} is not among {', '.join(modules.names) or 'no modules'}")
     extras = {f"extra{i}.v": Path(path).read_text(encoding="utf-8") for i, path in enumerate(extra_verilog)}
     script = [f"read_verilog -lib {name}" for name in extras]
-    script += ["read_rtlil design.il", f"hierarchy -check -top {top}", "proc", "opt_clean", "write_verilog -noattr design.v"]
+    script += ["read_rtlil design.il", f"hierarchy -check -top {top}", "proc"]
+    # -purge drops the wires that only give a struct's fields names: half of the text.
+    script += ["opt_clean -purge", "write_verilog -noattr design.v"]
     files, _ = run_yosys(script, {"design.il": modules.rtlil, **extras}, ["design.v"])
     # Yosys heads the file with its version, which would make equal hardware of two versions look different.
     body = files["design.v"].split("*/\n", 1)[-1]

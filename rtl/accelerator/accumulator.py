@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.accelerator.issue import ACC
 from rtl.library import Modules, place
-from rtl.memory import Sram
+from rtl.sram import place_sram
 
 
 class AccumulatorBank(wiring.Component):
@@ -36,26 +36,24 @@ class AccumulatorBank(wiring.Component):
     def elaborate(self, platform: object) -> Module:  # noqa: D102
         m = Module()
         halves = [
-            place(self.modules, m, f"half{h}", f"sram_{self.words}x{self.acc_bits}", Sram,
-                  depth=self.words, width=self.acc_bits, modules=self.modules)
-            for h in range(2)
-        ]  # fmt: skip
+            place_sram(self.modules, m, f"half{h}", depth=self.words, width=self.acc_bits) for h in range(2)
+        ]
         total, before, again = Signal(self.acc_bits), Signal(self.acc_bits, reset_less=True), Signal(reset_less=True)
         m.d.sync += [self.ctl_next.eq(self.ctl), before.eq(total)]
         # An address updated twice in a row would read the old sum: use the one just formed.
         m.d.sync += again.eq((self.ctl.addr == self.ctl_next.addr) & (self.ctl.half == self.ctl_next.half) & self.ctl_next.valid)
-        old = Mux(self.ctl_next.half, halves[1].read_data, halves[0].read_data)
+        old = Mux(self.ctl_next.half, halves[1].rdata, halves[0].rdata)
         m.d.comb += [
             total.eq(Mux(self.ctl_next.first, 0, Mux(again, before, old)) + self.value),
-            self.post_data.eq(Mux(self.post_half, halves[1].read_data, halves[0].read_data)),
+            self.post_data.eq(Mux(self.post_half, halves[1].rdata, halves[0].rdata)),
         ]
         for h, half in enumerate(halves):
             update = self.ctl.valid & ~self.ctl.first & (self.ctl.half == h)
             post = self.post_read & (self.post_half == h)
             m.d.comb += [
-                half.read.eq(update | post), half.read_addr.eq(Mux(post, self.post_addr, self.ctl.addr)),
-                half.write.eq(self.ctl_next.valid & (self.ctl_next.half == h)), half.write_addr.eq(self.ctl_next.addr),
-                half.write_data.eq(total),
+                half.re.eq(update | post), half.raddr.eq(Mux(post, self.post_addr, self.ctl.addr)),
+                half.we.eq(self.ctl_next.valid & (self.ctl_next.half == h)), half.waddr.eq(self.ctl_next.addr),
+                half.wdata.eq(total),
             ]  # fmt: skip
         return m
 

@@ -12,8 +12,9 @@ from rtl.accelerator.issue import StationaryOutputIssue, StationaryWeightIssue
 from rtl.accelerator.layouts import COMPUTE, PROGRAM
 from rtl.accelerator.weights import WeightLanes
 from rtl.array import ArrayPlan, PEArray
+from rtl.delay import delay
 from rtl.library import Modules, place
-from rtl.memory import Sram, delay
+from rtl.sram import place_sram
 
 EDGE_DELAY = 2
 """Cycles from a buffer read to the word at the array's edge: memory, edge register."""
@@ -47,7 +48,7 @@ class Core(wiring.Component):
         cols, acc_bits = acc.array.cols, acc.array.acc_bits
         super().__init__(
             {
-                "steps": In(stream.Signature(COMPUTE)), "program": In(PROGRAM), "reset": In(1),
+                "steps": In(stream.Signature(COMPUTE)), "prog": In(PROGRAM), "reset": In(1),
                 "configure": In(1), "configured": Out(1),
                 "loaded": In(1), "acc_free": In(1), "issued": Out(1), "tile_done": Out(1),
                 "input_write": In(1), "input_write_addr": In(17), "input_write_data": In(acc.input_word_bits),
@@ -70,19 +71,19 @@ class Core(wiring.Component):
         m.submodules.banks = banks = Accumulator(
             cols=shape.cols, words=acc.acc_words, acc_bits=shape.acc_bits, modules=self.modules
         )
-        m.submodules.input_buffer = inputs = Sram(depth=2 * acc.input_words, width=acc.input_word_bits, modules=self.modules)
-        m.submodules.weight_buffer = weights = Sram(depth=2 * acc.weight_words, width=acc.weight_word_bits, modules=self.modules)
+        inputs = place_sram(self.modules, m, "input_buffer", depth=2 * acc.input_words, width=acc.input_word_bits)
+        weights = place_sram(self.modules, m, "weight_buffer", depth=2 * acc.weight_words, width=acc.weight_word_bits)
         m.d.comb += [
             issue.steps.payload.eq(self.steps.payload), issue.steps.valid.eq(self.steps.valid),
-            self.steps.ready.eq(issue.steps.ready), issue.program.eq(self.program), lanes.program.eq(self.program),
+            self.steps.ready.eq(issue.steps.ready), issue.prog.eq(self.prog), lanes.prog.eq(self.prog),
             issue.reset.eq(self.reset), lanes.start.eq(self.configure), self.configured.eq(lanes.done),
             issue.loaded.eq(self.loaded), issue.acc_free.eq(self.acc_free), self.issued.eq(issue.issued),
             lanes.row.eq(issue.row), issue.row_word.eq(lanes.word), issue.row_used.eq(lanes.used),
-            inputs.write.eq(self.input_write), inputs.write_addr.eq(self.input_write_addr), inputs.write_data.eq(self.input_write_data),
-            inputs.read.eq(issue.input_read), inputs.read_addr.eq(issue.input_addr + Mux(issue.input_half, acc.input_words, 0)),
-            weights.write.eq(self.weight_write), weights.write_addr.eq(self.weight_write_addr),
-            weights.write_data.eq(self.weight_write_data), weights.read.eq(issue.weight_read),
-            weights.read_addr.eq(issue.weight_addr + Mux(issue.weight_half, acc.weight_words, 0)),
+            inputs.we.eq(self.input_write), inputs.waddr.eq(self.input_write_addr), inputs.wdata.eq(self.input_write_data),
+            inputs.re.eq(issue.input_read), inputs.raddr.eq(issue.input_addr + Mux(issue.input_half, acc.input_words, 0)),
+            weights.we.eq(self.weight_write), weights.waddr.eq(self.weight_write_addr),
+            weights.wdata.eq(self.weight_write_data), weights.re.eq(issue.weight_read),
+            weights.raddr.eq(issue.weight_addr + Mux(issue.weight_half, acc.weight_words, 0)),
             banks.ctl.eq(issue.acc), banks.south.eq(array.south), self.tile_done.eq(banks.tile_done),
             banks.post_read.eq(self.post_read), banks.post_half.eq(self.post_half), banks.post_addr.eq(self.post_addr),
             self.post_data.eq(banks.post_data),
@@ -90,7 +91,7 @@ class Core(wiring.Component):
             self.acc_update.eq(issue.acc.valid & ~issue.acc.first),
             self.busy.eq(issue.busy), self.wait_load.eq(issue.wait_load), self.wait_acc.eq(issue.wait_acc),
         ]  # fmt: skip
-        self._edges(m, issue, lanes, inputs.read_data, weights.read_data, array)
+        self._edges(m, issue, lanes, inputs.rdata, weights.rdata, array)
         return m
 
     def _edges(
@@ -100,7 +101,7 @@ class Core(wiring.Component):
         shape = self.acc.array
         pad = delay(m, issue.pad, 1, "pad")
         mask = delay(m, lanes.mask, 1, "mask")
-        zero = self.program.input_zero[: shape.input_bits]
+        zero = self.prog.input_zero[: shape.input_bits]
         west = Signal(self.acc.input_word_bits, reset_less=True)
         north = Signal(self.acc.weight_word_bits, reset_less=True)
         m.d.sync += west.eq(Mux(pad, Cat([zero] * shape.rows), input_word))

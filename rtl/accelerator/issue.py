@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.accelerator.layouts import COMPUTE, PROGRAM
 from rtl.accelerator.walk import PixelWalk, TapWalk
-from rtl.memory import delay
+from rtl.delay import delay
 
 ACC = data.StructLayout({"valid": 1, "first": 1, "half": 1, "addr": 16, "tag": 1})
 """One accumulation: `first` overwrites; `tag` marks the last one of an output tile."""
@@ -50,7 +50,7 @@ class Issue(wiring.Component):
         self.rows, self.south_delay = rows, south_delay
         super().__init__(
             {
-                "steps": In(stream.Signature(COMPUTE)), "program": In(PROGRAM), "reset": In(1),
+                "steps": In(stream.Signature(COMPUTE)), "prog": In(PROGRAM), "reset": In(1),
                 "loaded": In(1), "acc_free": In(1), "issued": Out(1),
                 "input_read": Out(1), "input_half": Out(1), "input_addr": Out(17), "pad": Out(1),
                 "row": Out(range(max(2, rows))), "row_word": In(range(max(2, rows))), "row_used": In(1),
@@ -64,7 +64,7 @@ class Issue(wiring.Component):
         m.submodules.pixels = pixels = PixelWalk()
         m.submodules.taps = taps = TapWalk()
         m.d.comb += [
-            pixels.p.eq(step.p), pixels.q.eq(step.q), pixels.program.eq(self.program), taps.program.eq(self.program),
+            pixels.p.eq(step.p), pixels.q.eq(step.q), pixels.prog.eq(self.prog), taps.prog.eq(self.prog),
             taps.c_blocks.eq(step.c_blocks), pixels.origin.addr.eq(step.start_addr), pixels.origin.y.eq(step.start_y),
             pixels.origin.x.eq(step.start_x), self.input_half.eq(step.input_half), self.weight_half.eq(step.weight_half),
         ]  # fmt: skip
@@ -158,8 +158,9 @@ class StationaryWeightIssue(Issue):
                     m.d.comb += [taps.step.eq(1), pixels.restart.eq(1)]
                     m.d.sync += [
                         tap.eq(taps.here), tap_first.eq(taps.first), tap_last.eq(taps.last), final.eq(fold_last),
-                        streaming.eq(has_load), fresh.eq(1), loading.eq(has_load & ~fold_last), has_load.eq(has_load & ~fold_last),
-                        row.eq(self.rows - 1), weight_base.eq(weight_base + self.program.weight_rows),
+                        streaming.eq(has_load), fresh.eq(1), loading.eq(has_load & ~fold_last),
+                        has_load.eq(has_load & ~fold_last),
+                        row.eq(self.rows - 1), weight_base.eq(weight_base + self.prog.weight_rows),
                     ]  # fmt: skip
                     with m.If(taps.last):
                         m.d.sync += block.eq(block + 1)
@@ -210,13 +211,14 @@ class StationaryOutputIssue(Issue):
             with m.State("RUN"):
                 m.d.comb += running.eq(1)
                 m.d.sync += [lane.eq(Mux(lane_end, 0, lane + 1)), count.eq(Mux(lane_end, 0, counted))]
-                next_base = weight_base + self.program.weight_rows
+                next_base = weight_base + self.prog.weight_rows
                 with m.If(lane_end):
                     m.d.sync += weight_base.eq(next_base)
                 with m.If(wave_end):
                     m.d.sync += [weight_base.eq(block_base), acc_base.eq(acc_base + counted)]
                     m.d.sync += [
-                        ended.base.eq(acc_base), ended.count.eq(counted), ended.first.eq(step.first), ended.half.eq(step.acc_half),
+                        ended.base.eq(acc_base), ended.count.eq(counted), ended.first.eq(step.first),
+                        ended.half.eq(step.acc_half),
                         ended.tag.eq(block_end & (block == step.blocks - 1) & step.last),
                     ]  # fmt: skip
                 with m.If(block_end):

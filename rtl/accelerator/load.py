@@ -26,7 +26,7 @@ class LoadRequests(wiring.Component):
     credit : In(1)
         A buffer half came free: compute issued its last read of a step.
     want, grant : Out(1), In(1)
-        Bus arbitration; the bus is held from `grant` until `release`.
+        Bus arbitration; the bus is held from `grant` until `freed`.
     valid, addr, ready : Out(1), Out(32), In(1)
         Read requests.
     segments : Out(stream of SEGMENT)
@@ -37,8 +37,8 @@ class LoadRequests(wiring.Component):
         self.input_beats = input_beats
         super().__init__(
             {
-                "steps": In(stream.Signature(LOAD)), "credit": In(1), "reset_credit": In(1), "program": In(PROGRAM),
-                "want": Out(1), "grant": In(1), "release": Out(1),
+                "steps": In(stream.Signature(LOAD)), "credit": In(1), "reset_credit": In(1), "prog": In(PROGRAM),
+                "want": Out(1), "grant": In(1), "freed": Out(1),
                 "valid": Out(1), "addr": Out(32), "ready": In(1),
                 "segments": Out(stream.Signature(SEGMENT)),
             }
@@ -84,7 +84,7 @@ class LoadRequests(wiring.Component):
                 m.d.comb += [
                     burst.base.eq(step.input_addr), burst.planes.eq(step.planes), burst.rows.eq(step.rows),
                     burst.beats.eq(step.cols * self.input_beats),
-                    burst.row_pitch.eq(self.program.input_row_pitch), burst.plane_pitch.eq(self.program.input_plane_pitch),
+                    burst.row_pitch.eq(self.prog.input_row_pitch), burst.plane_pitch.eq(self.prog.input_plane_pitch),
                     segment.payload.kind.eq(INPUT), segment.payload.slot.eq(step.input_half), segment.payload.cols.eq(step.cols),
                     segment.payload.planes.eq(step.planes), segment.payload.rows.eq(step.rows),
                 ]  # fmt: skip
@@ -96,7 +96,7 @@ class LoadRequests(wiring.Component):
             with m.State("INPUT_RUN"), m.If(done):
                 m.next = "END"
             with m.State("END"):
-                m.d.comb += [segment.valid.eq(1), segment.payload.kind.eq(END), self.release.eq(1)]
+                m.d.comb += [segment.valid.eq(1), segment.payload.kind.eq(END), self.freed.eq(1)]
                 m.next = "WAIT"
         return m
 
@@ -131,7 +131,7 @@ class LoadResponses(wiring.Component):
         self.word_beats = max(beats.values())
         super().__init__(
             {
-                "segments": In(stream.Signature(SEGMENT)), "program": In(PROGRAM),
+                "segments": In(stream.Signature(SEGMENT)), "prog": In(PROGRAM),
                 "valid": In(1), "data": In(beat_bits),
                 "write": Out(1), "write_kind": Out(2), "write_slot": Out(2), "write_addr": Out(17),
                 "write_data": Out(beat_bits * self.word_beats), "loaded": Out(1), "beat": Out(1), "beat_kind": Out(2),
@@ -174,15 +174,16 @@ class LoadResponses(wiring.Component):
         with m.Else():
             m.d.comb += words_end.eq(col + beats == cols)
         m.d.comb += [
-            row_ends.eq(words_end), plane_ends.eq(row_ends & (row == head.rows - 1)), ends.eq(plane_ends & (plane == head.planes - 1)),
+            row_ends.eq(words_end), plane_ends.eq(row_ends & (row == head.rows - 1)),
+            ends.eq(plane_ends & (plane == head.planes - 1)),
         ]  # fmt: skip
         with m.If(whole):
             m.d.sync += [col.eq(col + Mux(head.kind == INPUT, 1, beats)), addr.eq(addr + 1)]
             with m.If(row_ends):
-                below = row_addr + self.program.tile_pitch
+                below = row_addr + self.prog.tile_pitch
                 m.d.sync += [col.eq(0), row.eq(row + 1), addr.eq(below), row_addr.eq(below)]
             with m.If(plane_ends):
-                behind = plane_addr + self.program.tile_plane
+                behind = plane_addr + self.prog.tile_plane
                 m.d.sync += [row.eq(0), plane.eq(plane + 1), addr.eq(behind), row_addr.eq(behind), plane_addr.eq(behind)]
             with m.If(ends):
                 m.d.sync += [plane.eq(0), addr.eq(0), row_addr.eq(0), plane_addr.eq(0)]

@@ -7,8 +7,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.accelerator.layouts import POST, PROGRAM
-from rtl.memory import delay
-from rtl.requantize import Requantizer
+from rtl.delay import delay
+from rtl.requantize import Requantizer, pipeline_latency
 
 
 class PostProcess(wiring.Component):
@@ -44,7 +44,7 @@ class PostProcess(wiring.Component):
         self.lane_bits = acc_bits + 40
         super().__init__(
             {
-                "tiles": In(stream.Signature(POST)), "program": In(PROGRAM), "reset": In(1),
+                "tiles": In(stream.Signature(POST)), "prog": In(PROGRAM), "reset": In(1),
                 "ready": In(1), "room": In(1), "emptied": Out(1), "done": Out(1), "busy": Out(1),
                 "acc_read": Out(1), "acc_half": Out(1), "acc_addr": Out(16), "acc_data": In(cols * acc_bits),
                 "scale_read": Out(1), "scale_addr": Out(16), "scale_data": In(lanes * self.lane_bits),
@@ -98,7 +98,7 @@ class PostProcess(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from the accumulator read of a word's last group to the cycle in which the word is written."""
-        return 2 + Requantizer(acc_bits=self.acc_bits, output_bits=self.output_bits).latency
+        return 2 + pipeline_latency()
 
     def _lanes(self, m: Module, group: Signal, whole: Signal, last: Signal, tile: Signal, addr: Signal) -> None:
         """Requantisers, and the register in which the groups of a word come together."""
@@ -113,8 +113,8 @@ class PostProcess(wiring.Component):
             m.d.comb += [
                 unit.acc.eq(chosen.word_select(lane, self.acc_bits)), unit.bias.eq(scale[: self.acc_bits]),
                 unit.multiplier.eq(scale[self.acc_bits : self.acc_bits + 32]), unit.shift.eq(scale[self.acc_bits + 32 :]),
-                unit.zero_point.eq(self.program.output_zero), unit.low.eq(self.program.clip_low),
-                unit.high.eq(self.program.clip_high),
+                unit.zero_point.eq(self.prog.output_zero), unit.low.eq(self.prog.clip_low),
+                unit.high.eq(self.prog.clip_high),
             ]  # fmt: skip
             results.append(unit.y)
         gathered = Signal(words * self.output_bits, reset_less=True)

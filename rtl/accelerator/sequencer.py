@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -36,7 +38,7 @@ class Sequencer(wiring.Component):
         self.input_beats = input_beats
         super().__init__(
             {
-                "start": In(1), "program": In(PROGRAM),
+                "start": In(1), "prog": In(PROGRAM),
                 "load": Out(stream.Signature(LOAD)), "compute": Out(stream.Signature(COMPUTE)),
                 "post": Out(stream.Signature(POST)), "store": Out(stream.Signature(STORE)),
             }
@@ -44,86 +46,43 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:  # noqa: D102
         m = Module()
-        prog = self.program
+        prog = self.prog
         last = Signal(LEVELS)
-        fresh, running = Signal(), Signal()
+        fresh = Signal()
         changed = Signal(LEVELS)
         addr = {name: Signal(32, name=f"{name}_addr") for name in ("input", "weight", "scale", "output")}
         pos = {name: Signal(signed(18), name=f"{name}_pos") for name in "yx"}
-        self._loops(m, last, changed, fresh, running, addr, pos)
+        self._loops(m, last, changed, fresh, addr, pos)
 
         # Loads of this step, and the copies of each double buffer they go to.
         loads = {name: Signal(name=f"loads_{name}") for name in ("input", "weight", "scale")}
         for name, flag in loads.items():
             m.d.comb += flag.eq(fresh | (changed & prog[f"{name}_relevant"]).any())
-        input_half, weight_half, out_half = Signal(init=1), Signal(init=1), Signal(init=1)
-        slot = Signal(2, init=3)
-        first_of_tile = Signal()
-        index_c = self.index[0]
-        m.d.comb += first_of_tile.eq(index_c == 0)
-        edge = {name: Signal(name=f"edge_{name}") for name in ("block", "p", "q", "c")}
-        for name in ("block", "p", "q"):
-            m.d.comb += edge[name].eq(last.bit_select(prog[f"level_{name}"], 1))
-        m.d.comb += edge["c"].eq(last[0])
-        tile = {
-            name: Mux(edge[which], prog[f"{name}_edge"], prog[f"{name}_full"])
-            for name, which in (("blocks", "block"), ("c", "c"), ("p", "p"), ("q", "q"), ("window_h", "p"), ("window_w", "q"))
-        }
-        clip = {axis: self._clip(m, axis, pos[axis], tile[f"window_{hw}"], prog[size]) for axis, hw, size in (
-            ("y", "h", "height"), ("x", "w", "width"))}  # fmt: skip
-
-        out = {name: Signal(layout, name=f"{name}_next") for name, layout in
-               (("load", LOAD), ("compute", COMPUTE), ("post", POST), ("store", STORE))}  # fmt: skip
-        skip_rows, skip_cols = clip["y"][0], clip["x"][0]
-        skipped_beats, skipped_words = Signal(32), Signal(18)
-        packed = Signal()
-        m.d.comb += packed.eq(prog.packed > 1)
-        four = Cat(edge["c"], edge["block"])
-        weight_beats = _pick(m, four, [prog.weight_beats_ff, prog.weight_beats_fe, prog.weight_beats_ef, prog.weight_beats_ee], 24)
-        pixels = _pick(m, Cat(edge["q"], edge["p"]), [prog.pixels_ff, prog.pixels_fe, prog.pixels_ef, prog.pixels_ee], 17)
-        final = Signal()
+        tile = self._tile(m, last, pos)
+        copies = {name: Signal(name=f"{name}_copy") for name in ("input", "weight", "out")}
+        slot, final, skipped_words, skipped_beats = Signal(2), Signal(), Signal(18), Signal(32)
+        room = Signal()
+        m.d.comb += room.eq(self.load.ready & self.compute.ready & self.post.ready & self.store.ready)
         with m.FSM(name="tile"):
             with m.State("IDLE"):
                 with m.If(self.start):
-                    m.d.sync += [input_half.eq(1), weight_half.eq(1), out_half.eq(1), slot.eq(3), running.eq(1)]
+                    # The first step flips them all, to half 0 and slot 0.
+                    m.d.sync += [copy.eq(1) for copy in copies.values()]
+                    m.d.sync += slot.eq(3)
                     m.next = "CLIP"
             with m.State("CLIP"):
                 m.d.sync += [
-                    input_half.eq(input_half ^ loads["input"]), weight_half.eq(weight_half ^ loads["weight"]),
-                    slot.eq(slot + loads["scale"]), out_half.eq(out_half ^ first_of_tile),
-                    skipped_beats.eq(skip_rows * prog.input_row_pitch + skip_cols * self.input_beats),
-                    skipped_words.eq(skip_rows * prog.tile_pitch + skip_cols), final.eq(last.all()),
+                    copies["input"].eq(copies["input"] ^ loads["input"]), copies["weight"].eq(copies["weight"] ^ loads["weight"]),
+                    copies["out"].eq(copies["out"] ^ (self.index[0] == 0)), slot.eq(slot + loads["scale"]),
+                    skipped_beats.eq(tile["skip_y"] * prog.input_row_pitch + tile["skip_x"] * self.input_beats),
+                    skipped_words.eq(tile["skip_y"] * prog.tile_pitch + tile["skip_x"]), final.eq(last.all()),
                 ]  # fmt: skip
                 m.next = "FORM"
             with m.State("FORM"):
-                empty = (clip["y"][1] == 0) | (clip["x"][1] == 0)
-                planes = Mux(packed, tile["blocks"], tile["c"])
-                m.d.sync += [
-                    out["load"].eq(0), out["compute"].eq(0),
-                    out["load"].scale_addr.eq(addr["scale"]),
-                    out["load"].scale_beats.eq(Mux(loads["scale"], Mux(edge["block"], prog.scale_beats_edge, prog.scale_beats_full), 0)),
-                    out["load"].scale_slot.eq(slot),
-                    out["load"].weight_addr.eq(addr["weight"]), out["load"].weight_half.eq(weight_half),
-                    out["load"].weight_beats.eq(Mux(loads["weight"], weight_beats, 0)),
-                    out["load"].input_addr.eq(addr["input"] + skipped_beats), out["load"].input_half.eq(input_half),
-                    out["load"].planes.eq(Mux(loads["input"] & ~empty, planes, 0)),
-                    out["load"].rows.eq(clip["y"][1]), out["load"].cols.eq(clip["x"][1]),
-                    out["compute"].input_half.eq(input_half), out["compute"].weight_half.eq(weight_half),
-                    out["compute"].acc_half.eq(out_half), out["compute"].first.eq(first_of_tile), out["compute"].last.eq(last[0]),
-                    out["compute"].blocks.eq(tile["blocks"]), out["compute"].c_blocks.eq(tile["c"]),
-                    out["compute"].p.eq(tile["p"]), out["compute"].q.eq(tile["q"]),
-                    out["compute"].height.eq(clip["y"][1]), out["compute"].width.eq(clip["x"][1]),
-                    out["compute"].start_y.eq(-skip_rows), out["compute"].start_x.eq(-skip_cols),
-                    out["compute"].start_addr.eq(-skipped_words),
-                    out["post"].half.eq(out_half), out["post"].blocks.eq(tile["blocks"]), out["post"].pixels.eq(pixels),
-                    out["post"].scale_slot.eq(slot),
-                    out["store"].addr.eq(addr["output"]), out["store"].blocks.eq(tile["blocks"]), out["store"].half.eq(out_half),
-                    out["store"].p.eq(tile["p"]), out["store"].q.eq(tile["q"]), out["store"].final.eq(final),
-                ]  # fmt: skip
+                self._form(m, tile, loads, copies, slot, addr, skipped_beats, skipped_words, last[0], final)
                 m.next = "PUSH"
             with m.State("PUSH"):
-                ends_tile = out["compute"].last
-                room = self.load.ready & self.compute.ready & self.post.ready & self.store.ready
+                ends_tile = self.compute.payload.last
                 m.d.comb += [
                     self.load.valid.eq(room), self.compute.valid.eq(room),
                     self.post.valid.eq(room & ends_tile), self.store.valid.eq(room & ends_tile), self.advance.eq(room),
@@ -131,14 +90,53 @@ class Sequencer(wiring.Component):
                 with m.If(room):
                     m.next = "CLIP"
                     with m.If(final):
-                        m.d.sync += running.eq(0)
                         m.next = "IDLE"
-        m.d.comb += [getattr(self, name).payload.eq(value) for name, value in out.items()]
         return m
 
-    def _loops(self, m: Module, last: Signal, changed: Signal, fresh: Signal, running: Signal, addr: dict, pos: dict) -> None:
+    def _tile(self, m: Module, last: Signal, pos: dict[str, Signal]) -> dict[str, Any]:
+        """Sizes of the current tile: full ones, or those of the last tile where a loop is in its last iteration."""
+        prog = self.prog
+        edge = {name: Signal(name=f"edge_{name}") for name in ("block", "p", "q", "c")}
+        for name in ("block", "p", "q"):
+            m.d.comb += edge[name].eq(last.bit_select(prog[f"level_{name}"], 1))
+        m.d.comb += edge["c"].eq(last[0])
+        sizes = {"blocks": "block", "c": "c", "p": "p", "q": "q", "window_h": "p", "window_w": "q", "scale_beats": "block"}
+        tile: dict[str, Any] = {name: Mux(edge[which], prog[f"{name}_edge"], prog[f"{name}_full"]) for name, which in sizes.items()}
+        for axis, hw, size in (("y", "h", "height"), ("x", "w", "width")):
+            tile[f"skip_{axis}"], tile[size] = self._clip(m, axis, pos[axis], tile[f"window_{hw}"], prog[size])
+        combinations = ("ff", "fe", "ef", "ee")
+        tile["weight_beats"] = _pick(m, Cat(edge["c"], edge["block"]), [prog[f"weight_beats_{c}"] for c in combinations], 24)
+        tile["pixels"] = _pick(m, Cat(edge["q"], edge["p"]), [prog[f"pixels_{c}"] for c in combinations], 17)
+        empty = (tile["height"] == 0) | (tile["width"] == 0)
+        tile["planes"] = Mux(empty, 0, Mux(prog.packed > 1, tile["blocks"], tile["c"]))
+        return tile
+
+    def _form(
+        self, m: Module, tile: dict[str, Any], loads: dict[str, Signal], copies: dict[str, Signal], slot: Signal,
+        addr: dict[str, Signal], skipped_beats: Signal, skipped_words: Signal, ends_tile: Signal, final: Signal,
+    ) -> None:  # fmt: skip
+        """Register the four descriptors of the step."""
+        load, compute, post, store = (getattr(self, name).payload for name in ("load", "compute", "post", "store"))
+        m.d.sync += [
+            load.scale_addr.eq(addr["scale"]), load.scale_beats.eq(Mux(loads["scale"], tile["scale_beats"], 0)),
+            load.scale_slot.eq(slot),
+            load.weight_addr.eq(addr["weight"]), load.weight_beats.eq(Mux(loads["weight"], tile["weight_beats"], 0)),
+            load.weight_half.eq(copies["weight"]),
+            load.input_addr.eq(addr["input"] + skipped_beats), load.planes.eq(Mux(loads["input"], tile["planes"], 0)),
+            load.rows.eq(tile["height"]), load.cols.eq(tile["width"]), load.input_half.eq(copies["input"]),
+            compute.input_half.eq(copies["input"]), compute.weight_half.eq(copies["weight"]), compute.acc_half.eq(copies["out"]),
+            compute.first.eq(self.index[0] == 0), compute.last.eq(ends_tile), compute.blocks.eq(tile["blocks"]),
+            compute.c_blocks.eq(tile["c"]), compute.p.eq(tile["p"]), compute.q.eq(tile["q"]),
+            compute.height.eq(tile["height"]), compute.width.eq(tile["width"]), compute.start_y.eq(-tile["skip_y"]),
+            compute.start_x.eq(-tile["skip_x"]), compute.start_addr.eq(-skipped_words),
+            post.half.eq(copies["out"]), post.blocks.eq(tile["blocks"]), post.pixels.eq(tile["pixels"]), post.scale_slot.eq(slot),
+            store.addr.eq(addr["output"]), store.blocks.eq(tile["blocks"]), store.p.eq(tile["p"]), store.q.eq(tile["q"]),
+            store.half.eq(copies["out"]), store.final.eq(final),
+        ]  # fmt: skip
+
+    def _loops(self, m: Module, last: Signal, changed: Signal, fresh: Signal, addr: dict, pos: dict) -> None:
         """Loop counters, and the addresses and positions that advance with them."""
-        prog = self.program
+        prog = self.prog
         self.advance = Signal()
         self.index = [Signal(16, name=f"index_{level}") for level in range(LEVELS)]
         m.d.comb += [last[level].eq(self.index[level] == prog[f"extent_{level}"] - 1) for level in range(LEVELS)]

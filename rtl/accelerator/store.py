@@ -30,7 +30,7 @@ class Store(wiring.Component):
         The tile's last beat was taken by the memory.
     finished : Out(1)
         The same for the layer's last tile.
-    want, grant, release :
+    want, grant, freed :
         Bus arbitration, see `LoadRequests`.
     words : In(16)
         Words of the tile in half `read_half`.
@@ -42,9 +42,9 @@ class Store(wiring.Component):
         self.beats, self.beat_bits, self.word_bits = beats, beat_bits, word_bits
         super().__init__(
             {
-                "tiles": In(stream.Signature(STORE)), "program": In(PROGRAM), "reset": In(1),
+                "tiles": In(stream.Signature(STORE)), "prog": In(PROGRAM), "reset": In(1),
                 "ready": In(1), "emptied": Out(1), "finished": Out(1),
-                "want": Out(1), "grant": In(1), "release": Out(1),
+                "want": Out(1), "grant": In(1), "freed": Out(1),
                 "valid": Out(1), "addr": Out(32), "data": Out(beat_bits), "taken": In(1),
                 "words": In(16), "read": Out(1), "read_half": Out(1), "read_addr": Out(16), "read_data": In(word_bits),
             }
@@ -66,7 +66,7 @@ class Store(wiring.Component):
         m.d.comb += [
             self.want.eq(self.tiles.valid & (ready != 0)), self.tiles.ready.eq(self.grant),
             burst.base.eq(tile.addr), burst.planes.eq(tile.blocks), burst.rows.eq(tile.p), burst.beats.eq(tile.q * self.beats),
-            burst.row_pitch.eq(self.program.output_row_pitch), burst.plane_pitch.eq(self.program.output_plane_pitch),
+            burst.row_pitch.eq(self.prog.output_row_pitch), burst.plane_pitch.eq(self.prog.output_plane_pitch),
             self.addr.eq(burst.addr), self.data.eq(word[: self.beat_bits]), self.read_half.eq(tile.half),
             self.read_addr.eq(next_addr), step.eq(self.valid & self.taken), burst.step.eq(step),
             word_end.eq(beat == self.beats - 1),
@@ -93,6 +93,6 @@ class Store(wiring.Component):
                         m.d.comb += self.read.eq(more)
                         m.d.sync += [word.eq(self.read_data), next_addr.eq(next_addr + 1)]
                     with m.If(burst.last):
-                        m.d.comb += [self.emptied.eq(1), self.finished.eq(tile.final), self.release.eq(1)]
+                        m.d.comb += [self.emptied.eq(1), self.finished.eq(tile.final), self.freed.eq(1)]
                         m.next = "WAIT"
         return m

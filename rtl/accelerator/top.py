@@ -18,7 +18,7 @@ from rtl.accelerator.post import PostProcess
 from rtl.accelerator.sequencer import Sequencer
 from rtl.accelerator.store import Store
 from rtl.library import Modules
-from rtl.memory import Sram
+from rtl.sram import place_sram
 from rtl.stream import Queue
 
 ERROR_PROGRAM = 1
@@ -72,13 +72,14 @@ class AcceleratorTop(wiring.Component):
         )
         sub.core = core = Core(acc=acc, modules=self.modules)
         sub.post = post = PostProcess(
-            cols=shape.cols, lanes=acc.post_lanes, acc_bits=shape.acc_bits, output_bits=shape.input_bits, tile_blocks=acc.tile_blocks
-        )
+            cols=shape.cols, lanes=acc.post_lanes, acc_bits=shape.acc_bits, output_bits=shape.input_bits,
+            tile_blocks=acc.tile_blocks,
+        )  # fmt: skip
         sub.store = store = Store(beats=beats["output"], beat_bits=acc.beat_bits, word_bits=acc.output_word_bits)
         sub.counters = counters = Counters(acc=acc)
 
         for part in (sequencer, requests, responses, core, post, store):
-            m.d.comb += part.program.eq(program.fields)
+            m.d.comb += part.prog.eq(program.fields)
         for (name, layout, depth), engine in zip(QUEUES, (requests.steps, core.steps, post.tiles, store.tiles), strict=True):
             sub[f"{name}_queue"] = queue = Queue(shape=layout, depth=depth)
             wiring.connect(m, getattr(sequencer, name), queue.i)
@@ -99,8 +100,6 @@ class AcceleratorTop(wiring.Component):
             core.weight_write_addr.eq(responses.write_addr + Mux(responses.write_slot[0], acc.weight_words, 0)),
             core.weight_write_data.eq(_word(responses, beats["weight"], acc.beat_bits)),
         ]  # fmt: skip
-        running = Signal()
-        m.d.comb += running.eq(self.busy & ~self.done)
         kind = {name: responses.beat & (responses.beat_kind == code) for name, code in
                 (("scale", SCALE), ("weight", WEIGHT), ("input", INPUT))}  # fmt: skip
         wrote = {name: responses.write & (responses.write_kind == code) for name, code in
@@ -109,7 +108,7 @@ class AcceleratorTop(wiring.Component):
             counters.clear.eq(self.start & ~self.busy), counters.index.eq(self.counter_index),
             self.counter_value.eq(counters.value),
             counters.events.eq(Cat(
-                running, core.busy, core.wait_load, core.wait_acc, post.busy,
+                self.busy, core.busy, core.wait_load, core.wait_acc, post.busy,
                 program.valid & ~program.complete, kind["scale"], kind["weight"], kind["input"], store.valid & store.taken,
                 wrote["scale"], post.scale_read, wrote["weight"], core.weight_read, wrote["input"], core.input_read,
                 core.acc_write, core.acc_update, post.acc_read, post.out_write, store.read,
@@ -159,7 +158,7 @@ class AcceleratorTop(wiring.Component):
         free = ~loading & ~storing
         m.d.comb += [store.grant.eq(free & store.want), requests.grant.eq(free & requests.want & ~store.want)]
         m.d.sync += [
-            loading.eq((loading | requests.grant) & ~requests.release), storing.eq((storing | store.grant) & ~store.release),
+            loading.eq((loading | requests.grant) & ~requests.freed), storing.eq((storing | store.grant) & ~store.freed),
         ]  # fmt: skip
         reading = Mux(fetch.active, fetch.addr, requests.addr)
         m.d.comb += [
@@ -175,17 +174,17 @@ class AcceleratorTop(wiring.Component):
         """Scale and output buffers."""
         acc = self.acc
         slot_words = acc.tile_blocks * acc.post_groups
-        m.submodules.scale_buffer = scales = Sram(depth=SCALE_SLOTS * slot_words, width=acc.scale_word_bits, modules=self.modules)
-        m.submodules.output_buffer = outputs = Sram(depth=2 * acc.acc_words, width=acc.output_word_bits, modules=self.modules)
+        scales = place_sram(self.modules, m, "scale_buffer", depth=SCALE_SLOTS * slot_words, width=acc.scale_word_bits)
+        outputs = place_sram(self.modules, m, "output_buffer", depth=2 * acc.acc_words, width=acc.output_word_bits)
         m.d.comb += [
-            scales.write.eq(responses.write & (responses.write_kind == SCALE)),
-            scales.write_addr.eq(responses.write_addr + responses.write_slot * slot_words),
-            scales.write_data.eq(_word(responses, acc.beats(acc.scale_word_bits), acc.beat_bits)),
-            scales.read.eq(post.scale_read), scales.read_addr.eq(post.scale_addr), post.scale_data.eq(scales.read_data),
-            outputs.write.eq(post.out_write), outputs.write_data.eq(post.out_data),
-            outputs.write_addr.eq(post.out_addr + Mux(post.out_half, acc.acc_words, 0)),
-            outputs.read.eq(store.read), store.read_data.eq(outputs.read_data),
-            outputs.read_addr.eq(store.read_addr + Mux(store.read_half, acc.acc_words, 0)),
+            scales.we.eq(responses.write & (responses.write_kind == SCALE)),
+            scales.waddr.eq(responses.write_addr + responses.write_slot * slot_words),
+            scales.wdata.eq(_word(responses, acc.beats(acc.scale_word_bits), acc.beat_bits)),
+            scales.re.eq(post.scale_read), scales.raddr.eq(post.scale_addr), post.scale_data.eq(scales.rdata),
+            outputs.we.eq(post.out_write), outputs.wdata.eq(post.out_data),
+            outputs.waddr.eq(post.out_addr + Mux(post.out_half, acc.acc_words, 0)),
+            outputs.re.eq(store.read), store.read_data.eq(outputs.rdata),
+            outputs.raddr.eq(store.read_addr + Mux(store.read_half, acc.acc_words, 0)),
         ]  # fmt: skip
 
 

@@ -44,7 +44,7 @@ class PixelWalk(wiring.Component):
     def __init__(self) -> None:
         super().__init__(
             {
-                "p": In(16), "q": In(16), "origin": In(POINT), "program": In(PROGRAM), "restart": In(1), "step":
+                "p": In(16), "q": In(16), "origin": In(POINT), "prog": In(PROGRAM), "restart": In(1), "step":
                 In(1), "rewind": In(1), "mark": In(1), "here": Out(POINT), "last": Out(1), "past": Out(1)
             }
         )  # fmt: skip
@@ -59,15 +59,15 @@ class PixelWalk(wiring.Component):
             self.here.eq(now.here), self.past.eq(now.past), self.last.eq(row_end & (now.p == self.p - 1)),
             after.eq(now), after.past.eq(now.past | self.last), after.q.eq(Mux(row_end, 0, now.q + 1)),
         ]  # fmt: skip
-        below = now.row_addr + self.program.stride_y_pitch
+        below = now.row_addr + self.prog.stride_y_pitch
         with m.If(row_end):
             m.d.comb += [
                 after.p.eq(now.p + 1), after.row_addr.eq(below), after.here.addr.eq(below),
-                after.here.y.eq(now.here.y + self.program.stride_y), after.here.x.eq(self.origin.x),
+                after.here.y.eq(now.here.y + self.prog.stride_y), after.here.x.eq(self.origin.x),
             ]  # fmt: skip
         with m.Else():
             m.d.comb += [
-                after.here.addr.eq(now.here.addr + self.program.stride_x), after.here.x.eq(now.here.x + self.program.stride_x),
+                after.here.addr.eq(now.here.addr + self.prog.stride_x), after.here.x.eq(now.here.x + self.prog.stride_x),
             ]  # fmt: skip
         with m.If(self.restart):
             m.d.sync += [now.eq(first), marked.eq(first)]
@@ -100,14 +100,14 @@ class TapWalk(wiring.Component):
     def __init__(self) -> None:
         super().__init__(
             {
-                "c_blocks": In(16), "program": In(PROGRAM), "restart": In(1), "step": In(1), "next_block":
+                "c_blocks": In(16), "prog": In(PROGRAM), "restart": In(1), "step": In(1), "next_block":
                 In(1), "here": Out(POINT), "first": Out(1), "last": Out(1)
             }
         )  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:  # noqa: D102
         m = Module()
-        prog = self.program
+        prog = self.prog
         c, r, s = Signal(16), Signal(8), Signal(8)
         block_addr, plane_addr, row_addr = Signal(signed(18)), Signal(signed(18)), Signal(signed(18))
         s_end, r_end, c_end = s == prog.filter_s - 1, r == prog.filter_r - 1, c == self.c_blocks - 1
@@ -127,7 +127,8 @@ class TapWalk(wiring.Component):
             with m.If(s_end & r_end):
                 behind = plane_addr + prog.tile_plane
                 m.d.sync += [
-                    r.eq(0), c.eq(c + 1), plane_addr.eq(behind), row_addr.eq(behind), self.here.addr.eq(behind), self.here.y.eq(0),
+                    r.eq(0), c.eq(c + 1), plane_addr.eq(behind), row_addr.eq(behind),
+                    self.here.addr.eq(behind), self.here.y.eq(0),
                 ]  # fmt: skip
             with m.If(self.last):
                 start = block_addr + Mux(self.next_block, prog.block_plane, 0)

@@ -40,14 +40,14 @@ class WeightLanes(wiring.Component):
         self.rows, self.cols = rows, cols
         super().__init__(
             {
-                "start": In(1), "done": Out(1), "program": In(PROGRAM),
+                "start": In(1), "done": Out(1), "prog": In(PROGRAM),
                 "row": In(range(max(2, rows))), "word": Out(range(max(2, rows))), "used": Out(1), "mask": Out(cols),
             }
         )  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:  # noqa: D102
         m = Module()
-        prog = self.program
+        prog = self.prog
         length = max(self.rows, self.cols)
         words = [Signal(range(max(2, self.rows)), name=f"word_{i}", reset_less=True) for i in range(self.rows)]
         row_group = [Signal(9, name=f"row_group_{i}", reset_less=True) for i in range(self.rows)]

@@ -1,0 +1,102 @@
+"""Random layers and tilings for verification: small, awkward, and different every seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataflows.arch import Accelerator
+from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, violations
+from dataflows.workload import Layer
+from sim.tensors import LayerTensors, random_tensors
+
+TRIES = 200
+MOST_MACS = 150_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerCase:
+    """A layer to run: shape, tiling and tensors."""
+
+    name: str
+    layer: Layer
+    tiling: Tiling
+    tensors: LayerTensors
+
+
+def random_cases(acc: Accelerator, number: int, seed: int) -> list[LayerCase]:
+    """Return `number` cases: GEMMs, plain, strided, dilated, grouped and depthwise convolutions in turn."""
+    rng = np.random.default_rng(seed)
+    cases = []
+    for index in range(number):
+        kind = KINDS[index % len(KINDS)]
+        layer, tiling = _draw(acc, kind, rng)
+        tensors = random_tensors(layer, rng, acc_bits=acc.array.acc_bits)
+        cases.append(LayerCase(f"{index}_{kind}", layer, tiling, tensors))
+    return cases
+
+
+KINDS = ("gemm", "conv3x3", "conv1x1", "strided", "depthwise", "dilated", "grouped", "wide_padding", "gemv", "batch")
+
+
+def _draw(acc: Accelerator, kind: str, rng: np.random.Generator) -> tuple[Layer, Tiling]:
+    """Draw until layer and tiling fit the buffers; the sizes shrink with the tries, so that a fit is found."""
+    for attempt in range(TRIES):
+        layer = random_layer(acc, kind, rng, shrink=attempt / TRIES)
+        if layer.macs > MOST_MACS:
+            continue
+        tiling = random_tiling(layer, acc, rng)
+        if not violations(layer, acc, tiling):
+            return layer, tiling
+    layer = Layer.gemm("tiny", M=1, N=1, K=1, **_bits(acc))
+    return layer, Tiling(1, 1, 1, 1)
+
+
+def _bits(acc: Accelerator) -> dict[str, int]:
+    return {"input_bits": acc.array.input_bits, "weight_bits": acc.array.weight_bits}
+
+
+def random_layer(acc: Accelerator, kind: str, rng: np.random.Generator, shrink: float = 0.0) -> Layer:
+    """Draw a layer of one kind, with channel counts round the array's edges."""
+
+    def size(most: float) -> int:
+        return int(rng.integers(1, max(2, round(most * (1 - shrink)) + 1)))
+
+    rows, cols = acc.array.rows, acc.array.cols
+    channels, filters = size(2.5 * rows), size(2.5 * cols)
+    bits = _bits(acc)
+    if kind in ("gemm", "gemv"):
+        return Layer.gemm(kind, M=1 if kind == "gemv" else size(40), N=filters, K=channels, **bits)
+    pads = tuple(int(x) for x in rng.integers(0, 5 if kind == "wide_padding" else 2, 4))
+    taps_y, taps_x = (1, 1) if kind == "conv1x1" else (int(rng.integers(1, 5)), int(rng.integers(1, 5)))
+    stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4))) if kind in ("strided", "wide_padding") else (1, 1)
+    dilation = (int(rng.integers(1, 4)), int(rng.integers(1, 4))) if kind == "dilated" else (1, 1)
+    groups = 1
+    if kind == "depthwise":
+        groups = size(2.5 * max(rows, cols))
+        channels = filters = groups
+    elif kind == "grouped":
+        groups = int(rng.integers(2, 5))
+        channels, filters = groups * size(1.2 * rows), groups * size(1.2 * cols)
+    low_y, low_x = (taps_y - 1) * dilation[0] + 1, (taps_x - 1) * dilation[1] + 1
+    height = max(size(12), low_y - pads[0] - pads[2], 1)
+    width = max(size(12), low_x - pads[1] - pads[3], 1)
+    return Layer.conv(
+        kind, K=filters, C=channels, H=height, W=width, R=taps_y, S=taps_x, stride=stride, padding=pads, dilation=dilation,
+        G=groups, N=int(rng.integers(2, 4)) if kind == "batch" else 1, **bits,
+    )  # fmt: skip
+
+
+def random_tiling(layer: Layer, acc: Accelerator, rng: np.random.Generator) -> Tiling:
+    """Draw tile sizes, shorter last tiles included, and a tile order."""
+    blocking = Blocking.of(layer, acc)
+    total = blocking.group_blocks if blocking.packed > 1 else blocking.k_blocks
+
+    def tile(extent: int, most: int) -> int:
+        return int(rng.integers(1, max(2, min(extent, most) + 1)))
+
+    return Tiling(
+        blocks=tile(total, acc.tile_blocks), c_blocks=tile(blocking.c_blocks, 1 << 16),
+        p=tile(layer.P, 1 << 16), q=tile(layer.Q, 1 << 16), order=tuple(str(d) for d in rng.permutation(OUTER_DIMS)),
+    )  # fmt: skip

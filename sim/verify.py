@@ -1,0 +1,207 @@
+"""Verification of a complete accelerator: outputs against NumPy, cycles and counters against the cost model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataflows.arch import Accelerator
+from dataflows.counters import COUNTERS
+from dataflows.counts import count
+from dataflows.program import program_beats
+from dataflows.schedule import Schedule, schedule
+from dataflows.tiling import Tiling
+from dataflows.workload import Layer
+from rtl.export import verilog
+from sim.bench.bulk import Job, JobResult, run_jobs
+from sim.cases import LayerCase, random_cases
+from sim.formats.dense import memory_image, unpack_outputs
+from sim.golden.layer import golden_layer
+from sim.runner import Simulator
+
+SLACK_CYCLES = 10_000
+"""Cycles over three times the model's after which a run counts as hung."""
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """Outcome of one layer.
+
+    Attributes
+    ----------
+    name : str
+        The layer's.
+    mismatches, checked : int
+        Output elements that differ from the golden model, and how many there are.
+    first_mismatch : str
+        Where the first one is and what was found, or empty.
+    cycles_rtl, cycles_model : int
+        Simulated cycles, and `dataflows.schedule`.
+    counts_rtl, counts_model : dict
+        Performance counters by name.
+    macs : int
+        Multiply-accumulates of the layer.
+    """
+
+    name: str
+    mismatches: int
+    checked: int
+    first_mismatch: str
+    cycles_rtl: int
+    cycles_model: int
+    counts_rtl: dict[str, int]
+    counts_model: dict[str, int]
+    macs: int
+
+    @property
+    def counts_equal(self) -> bool:
+        """All counters equal the model's."""
+        return self.counts_rtl == self.counts_model
+
+    @property
+    def passed(self) -> bool:
+        """Values, cycles and counters all agree."""
+        return not self.mismatches and self.cycles_rtl == self.cycles_model and self.counts_equal
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        different = sorted(name for name, value in self.counts_model.items() if self.counts_rtl.get(name) != value)
+        return {
+            "name": self.name, "passed": self.passed, "mismatches": self.mismatches, "checked": self.checked,
+            "first_mismatch": self.first_mismatch, "cycles_rtl": self.cycles_rtl, "cycles_model": self.cycles_model,
+            "counts_equal": self.counts_equal, "counts_different": different, "counts_rtl": self.counts_rtl,
+            "counts_model": self.counts_model, "macs": self.macs,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """Outcome of a verification run."""
+
+    simulator: str
+    cases: tuple[CaseResult, ...]
+    seconds: float
+    cycles_per_cpu_second: float
+
+    @property
+    def passed(self) -> bool:
+        """Every case passed, and there was one."""
+        return bool(self.cases) and all(case.passed for case in self.cases)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form of ``verify``."""
+        return {
+            "passed": self.passed, "simulator": self.simulator, "cases": [case.to_dict() for case in self.cases],
+            "seconds": round(self.seconds, 3), "cycles_per_cpu_second": round(self.cycles_per_cpu_second),
+        }  # fmt: skip
+
+
+def model_counters(layer: Layer, acc: Accelerator, tiling: Tiling, timing: Schedule) -> dict[str, int]:
+    """Return what every performance counter must read after the layer."""
+    levels = count(layer, acc, tiling, program_beats(acc)).levels
+    values = {
+        "cycles": timing.cycles, "array_busy": timing.array_busy, "wait_load": timing.wait_load,
+        "wait_accumulator": timing.wait_accumulator, "post_busy": timing.post_busy,
+    }  # fmt: skip
+    for level, tensors in levels.items():
+        for tensor, entry in tensors.items():
+            values |= {f"{level}_{tensor}_{way}": number for way, number in entry.items()}
+    drains = values["output_buffer_outputs_writes"]
+    values["accumulator_psums_drains"] = drains
+    values["accumulator_psums_updates"] = values["accumulator_psums_reads"] - drains
+    return {name: values[name] for name, _meaning in COUNTERS}
+
+
+def verify_layers(
+    acc: Accelerator, cases: Sequence[LayerCase], *, simulator: Simulator = "verilator", waves: Path | None = None,
+    stall: int = 0, seed: int = 1, progress: Progress | None = None,
+) -> VerifyReport:  # fmt: skip
+    """Run layers on the generated Verilog and compare everything.
+
+    Parameters
+    ----------
+    acc : Accelerator
+        The design; its memory profile is the simulated memory's.
+    cases : sequence of LayerCase
+        Layers as they are mapped (flattened), tilings and tensors.
+    simulator, waves :
+        See `sim.bench.bulk.run_jobs`.
+    stall : int
+        Share of cycles, in 1/65536, in which memory randomly refuses or delays. Then only values are compared.
+    seed : int
+        For the stalls.
+    progress : callable, optional
+        Called with (done, total, text).
+
+    Raises
+    ------
+    CheckFailed
+        The simulation crashed.
+    InfeasibleError
+        A tiling does not fit.
+    """
+    started = time.perf_counter()
+    jobs, expected = [], []
+    for index, case in enumerate(cases):
+        if progress:
+            progress(index, 2 * len(cases), f"golden model of {case.name}")
+        image, where, _program = memory_image(case.layer, acc, case.tiling, case.tensors)
+        timing = schedule(case.layer, acc, case.tiling)
+        golden = golden_layer(case.layer, case.tensors, acc_bits=acc.array.acc_bits)
+        expected.append((timing, golden))
+        jobs.append(
+            Job(
+                name=case.name, image=image, program_addr=where.program, dump=(where.outputs, where.end - where.outputs),
+                latency=acc.memory.latency, interval=acc.memory.interval, stall=stall, seed=seed + index,
+                timeout_cycles=(3 if not stall else 30) * timing.cycles + SLACK_CYCLES,
+            )
+        )  # fmt: skip
+    depth = max(job.dump[0] + job.dump[1] for job in jobs)
+    if progress:
+        progress(len(cases), 2 * len(cases), f"building and running on {simulator}")
+    results = run_jobs(verilog(acc), acc.memory.bus_bytes, depth, jobs, waves=waves, simulator=simulator)
+    compared = tuple(
+        _compare(case, acc, timing, golden, result, exact=not stall)
+        for case, (timing, golden), result in zip(cases, expected, results, strict=True)
+    )
+    cpu = sum(result.cpu_seconds for result in results)
+    total = sum(result.cycles for result in results)
+    return VerifyReport(simulator, compared, time.perf_counter() - started, total / cpu if cpu else 0.0)
+
+
+def verify_accelerator(
+    acc: Accelerator, *, cases: int = 20, seed: int = 0, simulator: Simulator = "verilator", waves: Path | None = None,
+    progress: Progress | None = None,
+) -> VerifyReport:  # fmt: skip
+    """Verify `acc` on `cases` random convolutions and GEMMs with edge tiles (see `sim.cases`)."""
+    return verify_layers(acc, random_cases(acc, cases, seed), simulator=simulator, waves=waves, progress=progress)
+
+
+def _compare(
+    case: LayerCase, acc: Accelerator, timing: Schedule, golden: np.ndarray, result: JobResult, *, exact: bool
+) -> CaseResult:
+    """Hold one run against golden model and cost model; with random stalls, cycles mean nothing and are not held."""
+    model = model_counters(case.layer, acc, case.tiling, timing)
+    found = unpack_outputs(case.layer, acc, result.dump)
+    wrong = np.argwhere(found != golden)
+    if not result.finished or result.error:
+        why = "did not finish" if not result.finished else f"stopped with error {result.error}"
+        wrong, first = np.argwhere(np.ones_like(golden)), why
+    elif len(wrong):
+        at = tuple(int(x) for x in wrong[0])
+        first = f"(n, k, p, q) = {at}: found {int(found[at])}, expected {int(golden[at])}"
+    else:
+        first = ""
+    counts = {name: result.counters[index] for index, (name, _meaning) in enumerate(COUNTERS)}
+    cycles = result.cycles
+    if not exact:
+        timed = ("cycles", "array_busy", "wait_load", "wait_accumulator", "post_busy")
+        counts, cycles = counts | {name: model[name] for name in timed}, timing.cycles
+    return CaseResult(case.name, len(wrong), golden.size, first, cycles, timing.cycles, counts, model, case.layer.macs)
