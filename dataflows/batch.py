@@ -7,6 +7,7 @@ Integers are int64: exact below 2**63, which the counts of any layer that finish
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,8 +110,8 @@ class Batch:
             compute, energy = self._weight_stationary(classes, channel_tiles, pixel_tiles)
         else:
             compute, energy = self._output_stationary(classes, channel_tiles, pixel_tiles, c_tiles)
-        dram = sum(words[tensor] * self.beats[tensor] for tensor in words) + self.outputs * self.beats["outputs"]
-        dram = dram + self.program_beats
+        dram = sum((n * self.beats[tensor] for tensor, n in words.items()), np.int64(self.program_beats))
+        dram = dram + self.outputs * self.beats["outputs"]
         first = self._first_tile(k_blocks, full_p * full_q, c_tiles)
         last = (self.block_total - (block_tiles - 1) * k_blocks) * edge_p * edge_q
         chain = (
@@ -151,7 +152,7 @@ class Batch:
         whole = window(layer, axis, outputs) - pad  # where the last tile's window ends
         reach = window(layer, axis, 1) + (tile - 1) * layer.stride[axis] - pad
         ends = _clipped(reach, advance, tiles - 1, size) + np.clip(whole, 0, size)
-        return ends - _clipped(np.int64(-pad), advance, tiles, size)
+        return ends - _clipped(np.asarray(-pad), advance, tiles, size)
 
     def _first_load(self, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints) -> Ints:
         layer = self.layer
@@ -171,16 +172,16 @@ class Batch:
             return -(-pixels // rows) * folds * rows + c_tiles * rows
         return c_tiles * (rows + pixels) + (folds - c_tiles) * np.maximum(pixels, rows)
 
-    def _port(self, beats: Ints) -> Ints:
-        return (beats - 1) * self.acc.memory.interval + 1
+    def _port(self, beats: Ints | np.int64) -> Ints:
+        return np.asarray((beats - 1) * self.acc.memory.interval + 1)
 
-    def _weight_stationary(self, classes: tuple, channel_tiles: Ints, pixel_tiles: Ints) -> tuple[Ints, Floats]:
+    def _weight_stationary(self, classes: tuple, channel_tiles: Ints, pixel_tiles: Ints) -> tuple[Ints, Any]:
         layer, rate, rows = self.layer, self.rate, self.acc.array.rows
         longest = sum(n * np.maximum(pixels, rows) for n, pixels in classes)
         compute = layer.N * (channel_tiles * (pixel_tiles * rows + layer.P * layer.Q) + (self.folds - channel_tiles) * longest)
         slots = layer.N * self.folds * layer.P * layer.Q * self.acc.array.macs
         loads = layer.N * self.folds * pixel_tiles
-        shifts_pj = (rows + 1) * self.acc.array.macs * rate.array["weights"]
+        shifts_pj = (rows + 2) * self.acc.array.macs * rate.array["weights"]
         updates = self.outputs * self.blocking.c_blocks * layer.R * layer.S
         energy = (
             loads * (self._live_rows() * rate.levels["weight_buffer"][0] + shifts_pj)
@@ -194,7 +195,7 @@ class Batch:
         pixel_blocks = layer.N * sum(n * -(-pixels // rows) for n, pixels in classes)
         compute = pixel_blocks * (self.folds * rows) + layer.N * channel_tiles * pixel_tiles * rows
         hops = pixel_blocks * (self.folds * rows * self.acc.array.macs)
-        drains = pixel_blocks * c_tiles * (self.out_blocks * self.acc.array.macs)
+        drains = pixel_blocks * c_tiles * (self.out_blocks * (rows + 1) * self.acc.array.macs)
         energy = (
             pixel_blocks * (self.folds * self._live_rows() * rate.levels["weight_buffer"][0])
             + self.outputs * c_tiles * sum(rate.levels["accumulator"])

@@ -123,8 +123,8 @@ def rates(acc: Accelerator, tech: Technology) -> Rates:
 
 
 def srams(level: MemoryLevel) -> int:
-    """Return how many memories hold a level: the halves of a double buffer are apart, scale slots share one."""
-    return 2 if level.copies == 2 else 1
+    """Return how many memories hold a level: the accumulator's halves are apart, all others share one."""
+    return level.copies if level.name == "accumulator" else 1
 
 
 def energy_by_level(counts: Counts, acc: Accelerator, tech: Technology) -> EnergyByLevel:

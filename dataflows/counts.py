@@ -221,21 +221,22 @@ def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0
 
 
 def register_writes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int]:
-    """Return register writes in the PEs: what crosses a PE in a cycle is latched there, used or not.
+    """Return register writes in the PEs (rtl/array): what crosses a PE in a cycle is latched there, used or not.
 
-    Weight stationary: an input slot passes every PE with its psum; a fold's weights shift down `rows` registers per
-    column and are then taken over by the whole array. Output stationary: in each cycle of a pixel block every PE
-    passes an input and a weight on and updates its sum; a step's sums are latched once more to leave the array.
+    Weight stationary: an input slot passes every PE with its psum; the `rows` weights of a fold's columns pass down
+    through every row, and each PE latches its own twice, behind and then in front of the wave. Output stationary: in
+    each cycle of a pixel block every PE passes an input and a weight on and updates its sum; a step's sums of a pixel
+    block are held once and then move down through every row in `rows` cycles.
     """
     rows, cols = acc.array.rows, acc.array.cols
     totals = Totals.of(layer, acc, tiling)
     if acc.array.dataflow == "ws":
         slots = layer.N * totals.folds * layer.P * layer.Q
         loads = layer.N * totals.folds * totals.pixel_tiles
-        return {"inputs": slots * rows * cols, "weights": loads * (rows + 1) * rows * cols, "psums": slots * rows * cols}
+        return {"inputs": slots * rows * cols, "weights": loads * (rows + 2) * rows * cols, "psums": slots * rows * cols}
     blocks = layer.N * pixel_blocks(layer, acc, tiling)
     hops = blocks * totals.folds * rows * rows * cols
-    drains = blocks * totals.out_blocks * totals.c_tiles * rows * cols
+    drains = blocks * totals.out_blocks * totals.c_tiles * (rows + 1) * rows * cols
     return {"inputs": hops, "weights": hops, "psums": hops + drains}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dataflows.arch import Accelerator
-from dataflows.cost import evaluate
+from dataflows.cost import Cost, evaluate
 from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.program import program_beats
 from dataflows.tech import Technology, technology
@@ -152,8 +152,8 @@ def rank_exactly(result: MapResult, acc: Accelerator, exact_cycles: ExactCycles,
     tiling can win, and the optimum of the bound, where it is known, limits how far the result is from the optimum.
     """
     tech, beats = tech or technology(), program_beats(acc)
-    best = None
-    for tiling in result.shortlist or (result.tiling,):
+    best: tuple[float, Tiling, Cost] | None = None
+    for tiling in result.shortlist:
         cost = evaluate(result.layer, acc, tiling, tech, program_beats=beats)
         if best is not None and objective_value(result.objective, cost.energy_pj, cost.bound_cycles) >= best[0]:
             break
@@ -161,5 +161,7 @@ def rank_exactly(result: MapResult, acc: Accelerator, exact_cycles: ExactCycles,
         value = objective_value(result.objective, cost.energy_pj, cost.latency_cycles)
         if best is None or value < best[0]:
             best = (value, tiling, cost)
+    if best is None:
+        return result
     gap = None if result.gap is None else (1 + result.gap) * best[0] / result.value - 1
     return replace(result, tiling=best[1], cost=best[2], gap=gap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from dataflows.batch import Batch
 from dataflows.cost import evaluate
 from dataflows.program import program_beats
 from dataflows.tech import Technology, technology
-from dataflows.tiling import OUTER_DIMS, Blocking, capacity, window
+from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, capacity, window
 from dataflows.workload import Layer
 from mappers.base import MapResult, Objective, objective_value, prepare
 from mappers.space import Candidates
@@ -44,16 +45,15 @@ class RandomMapper:
         tech, beats = self.tech or technology(), program_beats(acc)
         batch = Batch(layer, acc, tech, beats)
         rng = np.random.default_rng(seed)
-        best = None
+        best, tiling = np.inf, Tiling(1, 1, 1, 1)
         for part in np.array_split(np.arange(self.samples), min(self.orders, self.samples)):
             order = tuple(str(dim) for dim in rng.permutation(OUTER_DIMS))
             drawn = draw(layer, acc, len(part), rng)
             figures = batch.figures(drawn.blocks, drawn.c_blocks, drawn.p, drawn.q, order)
             values = objective_value(objective, figures.energy_pj, figures.bound_cycles)
             at = int(np.argmin(values))
-            if best is None or values[at] < best[0]:
-                best = (values[at], drawn.tiling(at, order))
-        tiling = best[1]
+            if values[at] < best:
+                best, tiling = values[at], drawn.tiling(at, order)
         cost = evaluate(layer, acc, tiling, tech, program_beats=beats)
         return MapResult(layer, tiling, cost, objective, self.samples, time.perf_counter() - started, (tiling,))
 
@@ -90,7 +90,7 @@ def draw(layer: Layer, acc: Accelerator, count: int, rng: np.random.Generator) -
     return Candidates(*np.array(rows, dtype=np.int64).T)
 
 
-def _largest(legal, most: int) -> int:
+def _largest(legal: Callable[[int], bool], most: int) -> int:
     """Return the largest value up to `most` that is legal; 1 always is, and legality only ends once."""
     low, high = 1, most
     while low < high:

@@ -79,6 +79,17 @@ def test_taps_of_padding_beyond_reach():
     assert taps_in_image(layer, 0) == 2
 
 
+def test_register_writes_by_hand():
+    """Two output blocks, one channel block, three pixels on a 2x2 array."""
+    layer = Layer.gemm("g", M=3, N=4, K=2)
+    stays = count(layer, Accelerator("a", Array(2, 2), post_lanes=1), Tiling(1, 1, 1, 3)).array
+    # Two folds of three pixels through four PEs; a fold's two weight words pass two rows and are latched twice.
+    assert stays == {"inputs": 24, "weights": 2 * (2 * 4 + 2 * 4), "psums": 24}
+    passes = count(layer, Accelerator("a", Array(2, 2, "os"), post_lanes=1), Tiling(1, 1, 1, 3)).array
+    # Two folds of two pixel blocks of two cycles through four PEs; four waves are held and moved two cycles down.
+    assert passes == {"inputs": 32, "weights": 32, "psums": 32 + 4 * (4 + 2 * 4)}
+
+
 def test_counts_stay_exact_on_huge_layers():
     layer = Layer.gemm("g", M=1 << 22, N=1 << 15, K=1 << 15)
     acc = Accelerator("a", Array(1, 1), post_lanes=1)

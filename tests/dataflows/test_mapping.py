@@ -47,7 +47,9 @@ def test_malformed_loops_are_refused(text):
         Loop.parse(text)
 
 
-@pytest.mark.parametrize("text", ["K 4 step 2", "| for K in 0..4", "dram | for K in 0..", "dram | K 4", "dram | for K in 0..4 step 0"])
+@pytest.mark.parametrize(
+    "text", ["K 4 step 2", "| for K in 0..4", "dram | for K in 0..", "dram | K 4", "dram | for K in 0..4 step 0"]
+)
 def test_malformed_nests_are_refused(text):
     with pytest.raises(SpecError, match="line 1"):
         Mapping.parse(text)

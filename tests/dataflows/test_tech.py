@@ -88,8 +88,10 @@ def test_energy_adds_up(job):
 def test_energy_of_one_level_by_hand():
     layer, acc, tech = Layer.gemm("g", M=16, N=16, K=16), Accelerator("a", Array(16, 16), input_words=1024), technology("45nm")
     energy = energy_by_level(count(layer, acc, Tiling(1, 1, 1, 16)), acc, tech)
-    # 16 words of 128 bits, written once and read once: two banks of 8 KB.
-    assert energy["input_buffer"]["inputs"] == pytest.approx(16 * 2 * (tech.sram["read_pj"](8) + tech.sram["write_pj"](8)))
+    # 16 words of 128 bits, written once and read once: both halves of 1024 words, as two 64-bit wide banks of 16 KB.
+    assert energy["input_buffer"]["inputs"] == pytest.approx(16 * 2 * (tech.sram["read_pj"](16) + tech.sram["write_pj"](16)))
+    # The accumulator's halves of 256 words of 512 bits are memories of their own; 16 sums, written once, read once.
+    assert energy["accumulator"]["psums"] == pytest.approx(16 * 8 * (tech.sram["read_pj"](2) + tech.sram["write_pj"](2)))
     assert energy["array"]["macs"] == pytest.approx(16**3 * 0.3)
 
 
