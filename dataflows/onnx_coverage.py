@@ -143,7 +143,7 @@ def activation_of(node: NodeProto, graph: Graph) -> str:
             if bounds[position] is None:
                 return "none"
     low, high = bounds
-    if low != 0:
+    if low != 0 or not isinstance(high, float | int | None):
         return "none"
     # Exporters write "no upper bound" as the largest float32, 3.4e38.
     return "relu6" if high == 6 else "relu" if high is None or high > 1e38 else "none"

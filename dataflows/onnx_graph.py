@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from dataflows.onnx_model import require_onnx, static_shape
+from dataflows.onnx_model import require_onnx, static_shape, stored_value
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -69,15 +67,12 @@ class Graph:
 
     def scalar(self, name: str) -> float | None:
         """Return the value of a stored one-element constant, None when it is anything else or lives in another file."""
-        onnx = require_onnx()
         tensor = self._initializers.get(name)
         node = self._producers.get(name)
         if tensor is None and node is not None and node.op_type == "Constant":
             tensor = attributes(node).get("value")
-        if tensor is None or not hasattr(tensor, "data_type") or tensor.data_location == onnx.TensorProto.EXTERNAL:
-            return None
-        value = onnx.numpy_helper.to_array(tensor)
-        return float(np.asarray(value).reshape(())) if value.size == 1 else None
+        value = stored_value(tensor) if tensor is not None and hasattr(tensor, "data_location") else None
+        return float(value.reshape(())) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else None
 
     def origin(self, name: str) -> str:
         """Follow Identity back to the tensor that holds the data, so that shared weights have one name."""
@@ -125,7 +120,10 @@ def attributes(node: NodeProto) -> dict[str, Any]:
     onnx = require_onnx()
     found = {}
     for attribute in node.attribute:
-        value = onnx.helper.get_attribute_value(attribute)
+        try:
+            value = onnx.helper.get_attribute_value(attribute)
+        except ValueError:  # a kind of attribute this version of onnx does not know
+            continue
         found[attribute.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataflows.onnx_graph import Graph, attributes
@@ -68,12 +69,9 @@ def _conv(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
         raise NotALayer("host", f"{len(w) - 2} sliding dimensions; the array slides over one or two")
     found = attributes(node)
     axes = len(x) - 2
-    stride = tuple(found.get("strides", (1,) * axes))
-    dilation = tuple(found.get("dilations", (1,) * axes))
+    stride, dilation = _integers(found, "strides", (1,) * axes), _integers(found, "dilations", (1,) * axes)
     begin, end = _pads(found, x[2:], w[2:], stride, dilation)
-    group = found.get("group", 1)
-    if {len(stride), len(dilation), len(begin), len(end)} != {axes}:
-        raise NotALayer("rejected", f"strides, dilations or pads do not have {axes} axes")
+    (group,) = _integers(found, "group", (1,))
     if x[1] != w[1] * group:
         raise NotALayer("rejected", f"{x[1]} input channels, but weights for {w[1]} x {group}")
     size, taps, step, gap = (_two(values, 1) for values in (x[2:], w[2:], stride, dilation))  # a 1-D convolution has one row
@@ -83,6 +81,15 @@ def _conv(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
         stride=step, dilation=gap, padding=(top, left, bottom, right),
     )  # fmt: skip
     return layer, weights, -1 - axes
+
+
+def _integers(found: dict[str, Any], name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Return an attribute of one or several integers; as many as the default has."""
+    value = found.get(name, default)
+    several = (value,) if isinstance(value, int) else value
+    if not isinstance(several, Sequence) or len(several) != len(default) or not all(isinstance(v, int) for v in several):
+        raise NotALayer("rejected", f"attribute {name} is {value!r}; {len(default)} integers are needed")
+    return tuple(several)
 
 
 def _two(values: tuple[int, ...], fill: int) -> tuple[int, int]:
@@ -99,10 +106,10 @@ def _pads(
     if auto == "VALID":
         return (0,) * axes, (0,) * axes
     if auto not in ("SAME_UPPER", "SAME_LOWER"):
-        pads = tuple(found.get("pads", (0,) * 2 * axes))
+        pads = _integers(found, "pads", (0,) * 2 * axes)
         return pads[:axes], pads[axes:]
     begin, end = [], []
-    for have, tap, step, gap in zip(size, taps, stride, dilation, strict=False):
+    for have, tap, step, gap in zip(size, taps, stride, dilation, strict=True):
         total = max((math.ceil(have / step) - 1) * step + (tap - 1) * gap + 1 - have, 0)
         less, more = total // 2, total - total // 2
         begin.append(less if auto == "SAME_UPPER" else more)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from dataflows.errors import SpecError
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, ValueInfoProto
+    from numpy.typing import NDArray
+    from onnx import ModelProto, TensorProto, ValueInfoProto
 
 # Input shapes by tensor name, or (H, W) for a network with one image input.
 Shapes = Mapping[str, Sequence[int]] | tuple[int, int]
@@ -71,6 +72,12 @@ def _parse(path: Path) -> ModelProto:
     # Protobuf happily reads an empty file, and now and then random bytes, as a message with nothing in it.
     if not model.ir_version or not model.graph.node:
         raise SpecError(str(path), "no graph", "an ONNX file with a graph of at least one node", "export the network again")
+    # Text that is not UTF-8 comes out of protobuf as bytes and would surface anywhere.
+    texts = [text for node in model.graph.node for text in (node.name, node.op_type, node.domain, *node.input, *node.output)]
+    values = (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer)
+    texts += [value.name for value in values] + [attribute.name for node in model.graph.node for attribute in node.attribute]
+    if not all(isinstance(text, str) for text in texts):
+        raise SpecError(str(path), "names that are not UTF-8 text", "an undamaged ONNX file", "export the network again")
     return model
 
 
@@ -79,6 +86,17 @@ def activation_inputs(model: ModelProto) -> list[ValueInfoProto]:
     stored = {tensor.name for tensor in model.graph.initializer}
     stored |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     return [value for value in model.graph.input if value.name not in stored]
+
+
+def stored_value(tensor: TensorProto) -> NDArray[Any] | None:
+    """Return a stored tensor, None when it lives in another file or its bytes do not make its shape."""
+    onnx = require_onnx()
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return None
+    try:
+        return onnx.numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError, AttributeError):  # what damaged tensors raise
+        return None
 
 
 def static_shape(value: ValueInfoProto) -> tuple[int, ...] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataflows.errors import SpecError
-from dataflows.onnx_model import require_onnx, static_shape
+from dataflows.onnx_model import require_onnx, static_shape, stored_value
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -70,13 +70,13 @@ def _infer(model: ModelProto, where: str) -> ModelProto:
 
 def _values(model: ModelProto) -> dict[str, np.ndarray]:
     """Return every small tensor whose value follows from shapes and stored constants."""
-    onnx = require_onnx()
     graph = model.graph
     shapes = {value.name: static_shape(value) for value in (*graph.input, *graph.value_info)}
     values: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
-        if np.prod(tensor.dims) <= _MOST_ELEMENTS and tensor.data_location != onnx.TensorProto.EXTERNAL:
-            values[tensor.name] = onnx.numpy_helper.to_array(tensor)
+        value = stored_value(tensor) if np.prod(tensor.dims) <= _MOST_ELEMENTS else None
+        if value is not None:
+            values[tensor.name] = value
     for node in graph.node:
         if node.op_type == "Shape" and not node.attribute and shapes.get(node.input[0]):
             values[node.output[0]] = np.array(shapes[node.input[0]], np.int64)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
-from dataflows.onnx_import import import_onnx
+from dataflows.networks import entry
+from dataflows.onnx_import import import_model, import_onnx
 from tests.dataflows.onnx_models import node, save, weights
 
 
@@ -256,22 +257,39 @@ def test_bytes_that_are_not_onnx(folder):
             import_onnx(missing)
 
 
-@settings(max_examples=60)
+@pytest.fixture(scope="module")
+def whole(folder) -> tuple[bytes, ...]:
+    """Files to damage: a small one, where every byte counts, and one with 105 nodes of many kinds."""
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], "c", strides=[2, 2], pads=[1, 1, 1, 1]),
+        node("Clip", ["a"], ["y"], min=0.0, max=6.0),
+    ]
+    path = save(folder / "whole.onnx", nodes, {"x": (1, 3, 8, 8)}, ["y"], {"w": weights(2, 3, 3, 3)}, opset=9)
+    return path.read_bytes(), entry("squeezenet").path().read_bytes()
+
+
+@settings(max_examples=150)
 @given(st.data())
-def test_damaged_files_never_crash(folder, data):
-    whole = bytearray(
-        save(
-            folder / "whole.onnx",
-            [node("Conv", ["x", "w"], ["a"], "c", strides=[2, 2], pads=[1, 1, 1, 1]), node("Relu", ["a"], ["y"])],
-            {"x": (1, 3, 8, 8)}, ["y"], {"w": weights(2, 3, 3, 3)},
-        ).read_bytes()
-    )  # fmt: skip
-    for position in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=4)):
-        whole[position] = data.draw(st.integers(0, 255))
+def test_damaged_files_never_crash(folder, whole, data):
+    content = bytearray(data.draw(st.sampled_from(whole)))
+    for position in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=20)):
+        content[position] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(0, len(content))) :]
     path = folder / "damaged.onnx"
-    path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    path.write_bytes(content)
     try:
         found = import_onnx(path)
     except SpecError:
         return
     assert len(found.coverage) >= len(found.network.layers)
+
+
+@pytest.mark.parametrize(("name", "value"), [("strides", [1]), ("pads", [0.5] * 4), ("group", [1, 1]), ("dilations", "no")])
+def test_attributes_of_the_wrong_kind_are_rejected(folder, name, value):
+    conv = node("Conv", ["x", "w"], ["y"], "c")
+    path = save(folder / "attr.onnx", [conv], {"x": (1, 3, 8, 8)}, ["y"], {"w": weights(2, 3, 3, 3)})
+    model = onnx.load(str(path))
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute(name, value))
+    (row,) = import_model(model, name="attr").coverage
+    assert (row.status, row.reason.split(" is ")[0]) == ("rejected", f"attribute {name}")
