@@ -16,6 +16,7 @@ DIMS = ("N", "G", "K", "C", "P", "Q", "R", "S")
 Dim = Literal["N", "G", "K", "C", "P", "Q", "R", "S"]
 Activation = Literal["none", "relu", "relu6"]
 OPERAND_BITS = (4, 8, 16)
+LONGEST_ROW = (1 << 16) - 1
 SCHEMA = 1
 
 
@@ -145,9 +146,10 @@ class Layer:
         """Merge rows into columns where nothing slides: a 1x1, stride-1, unpadded layer becomes P = 1, Q = P*Q.
 
         Memory layouts are the same word for word, so a mapping of the flattened layer runs on the original tensors.
+        A plane of more than `LONGEST_ROW` pixels stays as it is: the layer program counts columns in 16 bits.
         """
         plain = (self.R, self.S) == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0, 0, 0)
-        if not plain or self.H != self.P or self.W != self.Q or self.P == 1:
+        if not plain or self.H != self.P or self.W != self.Q or self.P == 1 or self.P * self.Q > LONGEST_ROW:
             return self
         return replace(self, P=1, Q=self.P * self.Q, H=1, W=self.H * self.W, dilation=(1, 1))
 

@@ -16,7 +16,7 @@ from dataflows.cost import energy_by_level
 from dataflows.counts import count
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
-from dataflows.program import program_beats
+from dataflows.program import compile_layer, place, program_beats
 from dataflows.tech import technology
 from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, mapping_of, tiling_of, violations
 from dataflows.workload import Layer
@@ -170,6 +170,14 @@ def test_flattened_layer_is_mapped():
     layer = Layer.conv("c", K=64, C=64, H=14, W=14, R=1, S=1)
     result = SearchMapper(TECH).map(layer, Accelerator("a", Array(16, 16)))
     assert (result.layer.P, result.layer.Q, result.layer.name) == (1, 196, "c")
+
+
+def test_large_planes_keep_their_rows_and_compile():
+    layer, acc = Layer.conv("c", K=16, C=16, H=300, W=300, R=1, S=1), Accelerator("a", Array(16, 16))
+    result = SearchMapper(TECH).map(layer, acc)
+    assert (result.layer.P, result.layer.Q) == (300, 300)
+    program = compile_layer(result.layer, acc, result.tiling, place(result.layer, acc, result.tiling))
+    assert program.tiling(acc) == result.tiling
 
 
 def test_unknown_objective():
