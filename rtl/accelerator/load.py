@@ -117,6 +117,8 @@ class LoadResponses(wiring.Component):
         From the request side.
     valid, data : In(1), In(beat_bits)
         Read data.
+    expecting : In(1)
+        Read data belong to steps; before, they are the program's.
     write_kind, write_slot, write_addr, write_data : Out
         One buffer word per cycle at most while `write` is 1; the address is relative to the half or slot.
     beat, beat_kind : Out(1), Out(2)
@@ -132,7 +134,7 @@ class LoadResponses(wiring.Component):
         super().__init__(
             {
                 "segments": In(stream.Signature(SEGMENT)), "prog": In(PROGRAM),
-                "valid": In(1), "data": In(beat_bits),
+                "valid": In(1), "data": In(beat_bits), "expecting": In(1),
                 "write": Out(1), "write_kind": Out(2), "write_slot": Out(2), "write_addr": Out(17),
                 "write_data": Out(beat_bits * self.word_beats), "loaded": Out(1), "beat": Out(1), "beat_kind": Out(2),
             }
@@ -145,7 +147,7 @@ class LoadResponses(wiring.Component):
             queue.w_data.eq(self.segments.payload), queue.w_en.eq(self.segments.valid), self.segments.ready.eq(queue.w_rdy),
         ]  # fmt: skip
         head = data.View(SEGMENT, queue.r_data)
-        here = queue.r_rdy & self.valid & (head.kind != END)
+        arriving, here = self._late_beats(m, queue.r_rdy & (head.kind != END))
         m.d.comb += [self.loaded.eq(queue.r_rdy & (head.kind == END)), self.beat.eq(here), self.beat_kind.eq(head.kind)]
 
         # Beats of a word are shifted in from the top: the word of n beats ends up in the top n beats.
@@ -157,7 +159,7 @@ class LoadResponses(wiring.Component):
                     m.d.comb += beats.eq(self.beats[name])
         shifted = Signal(self.beat_bits * self.word_beats, reset_less=True)
         word = Signal.like(shifted)
-        m.d.comb += word.eq((self.data << self.beat_bits * (self.word_beats - 1)) | (shifted >> self.beat_bits))
+        m.d.comb += word.eq((arriving << self.beat_bits * (self.word_beats - 1)) | (shifted >> self.beat_bits))
         whole = here & (beat == beats - 1)
         with m.If(here):
             m.d.sync += [shifted.eq(word), beat.eq(Mux(whole, 0, beat + 1))]
@@ -193,3 +195,18 @@ class LoadResponses(wiring.Component):
             self.write_data.eq(word),
         ]  # fmt: skip
         return m
+
+    def _late_beats(self, m: Module, wanted: Signal) -> tuple[Signal, Signal]:
+        """Keep beats that arrive while an END marker is at the head; return the beat to use and whether it is used.
+
+        A memory with varying delay may answer two steps without a gap between them, but a marker takes a cycle. Two
+        steps are on their way at most, so two beats can be held up.
+        """
+        m.submodules.late = late = SyncFIFO(width=self.beat_bits, depth=4)
+        here = wanted & (late.r_rdy | self.valid)
+        m.d.comb += [
+            late.w_data.eq(self.data), late.w_en.eq(self.valid & self.expecting & (late.r_rdy | ~wanted)), late.r_en.eq(wanted),
+        ]  # fmt: skip
+        arriving = Signal(self.beat_bits)
+        m.d.comb += arriving.eq(Mux(late.r_rdy, late.r_data, self.data))
+        return arriving, here

@@ -168,6 +168,7 @@ class AcceleratorTop(wiring.Component):
             store.taken.eq(self.mem_req_ready),
             program.valid.eq(self.mem_rsp_valid), program.data.eq(self.mem_rsp_data),
             responses.valid.eq(self.mem_rsp_valid), responses.data.eq(self.mem_rsp_data),
+            responses.expecting.eq(program.complete),
         ]  # fmt: skip
 
     def _buffers(self, m: Module, responses: LoadResponses, post: PostProcess, store: Store) -> None:
