@@ -1,0 +1,91 @@
+"""Layer programs: words and back, mapping and back, and the addresses they walk."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflows.arch import Accelerator, Array
+from dataflows.errors import SpecError
+from dataflows.feasible import InfeasibleError
+from dataflows.program import LEVELS, LayerProgram, Placement, compile_layer, place
+from dataflows.tiling import Blocking, Tiling, mapping_of
+from dataflows.workload import Layer
+from tests.strategies import jobs
+
+
+def compiled(job: tuple[Layer, Accelerator, Tiling]) -> tuple[LayerProgram, Placement]:
+    layer, acc, tiling = job
+    where = place(layer, acc, tiling)
+    return compile_layer(layer, acc, tiling, where), where
+
+
+@given(jobs())
+def test_words_and_mapping_round_trip(job: tuple[Layer, Accelerator, Tiling]) -> None:
+    layer, acc, tiling = job
+    program, _ = compiled(job)
+    again = LayerProgram.from_words(program.words())
+    assert again.words() == program.words()
+    assert again.tiling(acc) == tiling
+    assert again.mapping(layer, acc) == mapping_of(layer, acc, tiling)
+
+
+def walk(program: LayerProgram, tensor: str, bits: int = 32) -> list[tuple[tuple[int, ...], int]]:
+    """Add up deltas as the sequencer does; return loop indices (outermost first) and value of every step."""
+    extents = [program[f"extent_{level}"] for level in range(LEVELS)]
+    index, value = [0] * LEVELS, program[f"{tensor}_base"]
+    steps = [(tuple(reversed(index)), value % (1 << bits))]
+    while True:
+        level = next((lv for lv in range(LEVELS) if index[lv] < extents[lv] - 1), None)
+        if level is None:
+            return steps
+        index[:level] = [0] * level
+        index[level] += 1
+        value += program[f"{tensor}_delta_{level}"]
+        steps.append((tuple(reversed(index)), value % (1 << bits)))
+
+
+@settings(max_examples=60)
+@given(jobs())
+def test_addresses_follow_the_tensors(job: tuple[Layer, Accelerator, Tiling]) -> None:
+    layer, acc, tiling = job
+    program, where = compiled(job)
+    blocking = Blocking.of(layer, acc)
+    counts = tiling.counts(layer, blocking)
+    packed = blocking.packed > 1
+    order = (*tiling.order, "C")
+    out_beats = acc.beats(acc.output_word_bits)
+    plane = layer.P * layer.Q * out_beats
+    out = dict(walk(program, "output"))
+    assert [i for i, _ in walk(program, "output")] == list(itertools.product(*(range(counts[d]) for d in order)))
+    for indices, address in out.items():
+        at = dict(zip(order, indices, strict=True))
+        block = at["G"] * (tiling.blocks if packed else blocking.k_blocks) + at["K"] * tiling.blocks
+        group = at["N"] * blocking.group_blocks * blocking.k_blocks + block
+        expected = where.outputs + group * plane + (at["P"] * tiling.p * layer.Q + at["Q"] * tiling.q) * out_beats
+        assert address == expected % (1 << 32)
+    for tensor, top in (("weight", where.inputs), ("scale", where.weights)):
+        assert all(where.scales <= address < top for _, address in walk(program, tensor))
+
+
+def test_a_tile_too_large_says_what_lacks_how_much() -> None:
+    layer = Layer.conv("big", K=8, C=8, H=40, W=40, R=3, S=3, padding=1)
+    acc = Accelerator("a", Array(4, 4), input_words=64, weight_words=64, acc_words=64)
+    tiling = Tiling(1, 1, 40, 40)
+    with pytest.raises(InfeasibleError) as caught:
+        compile_layer(layer, acc, tiling, place(layer, acc, tiling))
+    lacking = {reason.level: reason.demand - reason.bound for reason in caught.value.reasons}
+    assert lacking == {"input_buffer": 1600 - 64, "accumulator": 1600 - 64}
+
+
+@given(st.integers(0, 2), st.integers(1, 2**32 - 1))
+def test_a_damaged_header_is_refused(word: int, flip: int) -> None:
+    layer = Layer.gemm("g", M=3, N=3, K=3)
+    program, _ = compiled((layer, Accelerator("a", Array(2, 2), post_lanes=2), Tiling(1, 1, 1, 3)))
+    words = program.words()
+    words[word] ^= flip
+    with pytest.raises(SpecError, match="program"):
+        LayerProgram.from_words(words)
