@@ -144,7 +144,8 @@ class Accelerator:
             raise SpecError("name", self.name, "letters, digits, - and _", "rename the design")
         _between("input_words", self.input_words, 4, 1 << 16)
         _between("weight_words", self.weight_words, max(4, self.array.rows), 1 << 16)
-        _between("acc_words", self.acc_words, max(4, self.array.rows if self.array.dataflow == "os" else 1), 1 << 16)
+        least = self.array.rows if self.array.dataflow == "os" else 1
+        _between("acc_words", self.acc_words, max(4, least), 1 << 15)
         _between("post_lanes", self.post_lanes, 1, self.array.cols)
         _between("tile_blocks", self.tile_blocks, 1, 256)
 

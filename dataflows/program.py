@@ -24,6 +24,9 @@ WORD_BYTES = 4
 LEVELS = 6
 """Tile loops, level 0 innermost; level 0 is always C."""
 
+MOST_PADDING = 255
+"""Rows or columns the sequencer can skip in front of an image."""
+
 DIM_CODES = ("N", "G", "K", "P", "Q", "C")
 
 # Name, bits the hardware keeps. Addresses count beats and wrap modulo 2**32; `*_delta_l` is added when tile loop l
@@ -167,6 +170,8 @@ def compile_layer(
     values |= {
         "input_zero": post.input_zero, "output_zero": post.output_zero, "clip_low": post.low, "clip_high": post.high,
     }  # fmt: skip
+    if max(layer.padding) > MOST_PADDING:
+        raise SpecError(f"{layer.name}.padding", layer.padding, f"at most {MOST_PADDING}", "pad the tensor in memory instead")
     for name, bits in DENSE_FIELDS:
         low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if name in SIGNED_FIELDS else (0, (1 << bits) - 1)
         if bits < 32 and not low <= values[name] <= high:

@@ -47,7 +47,7 @@ class PostProcess(wiring.Component):
                 "tiles": In(stream.Signature(POST)), "prog": In(PROGRAM), "reset": In(1),
                 "ready": In(1), "room": In(1), "emptied": Out(1), "done": Out(1), "busy": Out(1),
                 "acc_read": Out(1), "acc_half": Out(1), "acc_addr": Out(16), "acc_data": In(cols * acc_bits),
-                "scale_read": Out(1), "scale_addr": Out(16), "scale_data": In(lanes * self.lane_bits),
+                "scale_read": Out(1), "scale_addr": Out(18), "scale_data": In(lanes * self.lane_bits),
                 "out_write": Out(1), "out_half": Out(1), "out_addr": Out(16), "out_data": Out(cols * output_bits),
                 "words": Out(data.ArrayLayout(16, 2)),
             }
@@ -58,7 +58,7 @@ class PostProcess(wiring.Component):
         tile = Signal(POST, reset_less=True)
         ready, room, taken = Signal(2), Signal(2, init=2), Signal()
         pixel, group, block = Signal(17), Signal(range(self.groups + 1)), Signal(9)
-        addr, scale_base = Signal(16), Signal(16)
+        addr, scale_base = Signal(16), Signal(18)
         with m.If(self.reset):
             m.d.sync += [ready.eq(0), room.eq(2)]
         with m.Else():
