@@ -101,7 +101,9 @@ class Sequencer(wiring.Component):
             m.d.comb += edge[name].eq(last.bit_select(prog[f"level_{name}"], 1))
         m.d.comb += edge["c"].eq(last[0])
         sizes = {"blocks": "block", "c": "c", "p": "p", "q": "q", "window_h": "p", "window_w": "q", "scale_beats": "block"}
-        tile: dict[str, Any] = {name: Mux(edge[which], prog[f"{name}_edge"], prog[f"{name}_full"]) for name, which in sizes.items()}
+        tile: dict[str, Any] = {
+            name: Mux(edge[which], prog[f"{name}_edge"], prog[f"{name}_full"]) for name, which in sizes.items()
+        }
         for axis, hw, size in (("y", "h", "height"), ("x", "w", "width")):
             tile[f"skip_{axis}"], tile[size] = self._clip(m, axis, pos[axis], tile[f"window_{hw}"], prog[size])
         combinations = ("ff", "fe", "ef", "ee")
