@@ -90,7 +90,7 @@ class Layer:
         """Build a convolution from its input size; K and C are totals over all groups."""
         st = (stride, stride) if isinstance(stride, int) else stride
         dil = (dilation, dilation) if isinstance(dilation, int) else dilation
-        pad = (padding,) * 4 if isinstance(padding, int) else padding
+        pad = (padding, padding, padding, padding) if isinstance(padding, int) else padding
         if K % G or C % G:
             raise SpecError(f"{name}.G", G, f"a divisor of K={K} and C={C}", "change the number of groups")
         P = (H + pad[0] + pad[2] - (R - 1) * dil[0] - 1) // st[0] + 1
@@ -160,7 +160,7 @@ class Layer:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Layer:
         """Inverse of `to_dict`."""
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k != "schema"}
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k != "schema"}
         return cls(**fields)
 
 

@@ -68,7 +68,10 @@ class MapResult:
 class Mapper(Protocol):
     """Finds a tiling of a layer on an accelerator."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the user types."""
+        ...
 
     def map(self, layer: Layer, acc: Accelerator, objective: Objective = "edp", seed: int = 0) -> MapResult:
         """Return the best tiling found; equal arguments give equal tilings.

@@ -68,7 +68,8 @@ def random_layer(acc: Accelerator, kind: str, rng: np.random.Generator, shrink: 
     bits = _bits(acc)
     if kind in ("gemm", "gemv"):
         return Layer.gemm(kind, M=1 if kind == "gemv" else size(40), N=filters, K=channels, **bits)
-    pads = tuple(int(x) for x in rng.integers(0, 5 if kind == "wide_padding" else 2, 4))
+    top, left, bottom, right = (int(x) for x in rng.integers(0, 5 if kind == "wide_padding" else 2, 4))
+    pads = (top, left, bottom, right)
     taps_y, taps_x = (1, 1) if kind == "conv1x1" else (int(rng.integers(1, 5)), int(rng.integers(1, 5)))
     stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4))) if kind in ("strided", "wide_padding") else (1, 1)
     dilation = (int(rng.integers(1, 4)), int(rng.integers(1, 4))) if kind == "dilated" else (1, 1)

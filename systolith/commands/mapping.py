@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -61,7 +62,7 @@ def map_command(
     acc = specs.accelerator(arch)
     net = only(find(network), layer)
     with console.progress(f"map {net.name}") as tick:
-        tick(0, 1)
+        tick(0, 1, f"map {net.name}")
         mapped = map_network(net, acc, make(mapper), objective.value, seed, exact_cycles=exact)
     data = mapped.to_dict(acc)
     if json:
@@ -85,7 +86,12 @@ def make(name: MapperName) -> Mapper:
     from mappers.random_mapper import RandomMapper
     from mappers.search import SearchMapper
 
-    return {MapperName.search: SearchMapper, MapperName.random: RandomMapper, MapperName.naive: NaiveMapper}[name]()
+    known: dict[MapperName, Callable[[], Mapper]] = {
+        MapperName.search: SearchMapper,
+        MapperName.random: RandomMapper,
+        MapperName.naive: NaiveMapper,
+    }
+    return known[name]()
 
 
 def only(net: Network, name: str | None) -> Network:
