@@ -1,0 +1,43 @@
+"""The network of an exploration, at the array's operand width, and what becomes of its other nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from dataflows.layer_text import is_layer_text
+from dataflows.networks import entry, network
+from dataflows.onnx_import import Imported, import_onnx
+from dataflows.workload import Network
+
+
+def load(text: str, shapes: tuple[int, int] | None, bits: int) -> Imported:
+    """Read a network and its coverage table; the table is empty for networks that are lists of layers.
+
+    Raises
+    ------
+    SpecError
+        See `dataflows.networks.network`.
+    """
+    path = onnx_path(text)
+    if path is None:
+        found = Imported(network(text), ())
+    else:
+        known = None if text.lower().endswith(".onnx") else entry(text)
+        name, source = (known.name, known.source) if known else (path.stem, str(path))
+        shapes = shapes or (known.size if known else None)
+        found = import_onnx(path, shapes, name=name, source=source).require_complete()
+    return replace(found, network=_at_width(found.network, bits))
+
+
+def onnx_path(text: str) -> Path | None:
+    """Return the ONNX file of a network, or None for one that has none; an unknown name raises `SpecError`."""
+    suffix = Path(text).suffix.lower()
+    if is_layer_text(text) or suffix in (".yaml", ".yml"):
+        return None
+    return Path(text) if suffix == ".onnx" else entry(text).path()
+
+
+def _at_width(net: Network, bits: int) -> Network:
+    layers = tuple(replace(layer, input_bits=bits, weight_bits=bits) for layer in net.layers)
+    return replace(net, layers=layers)
