@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 PIPE_WIDTH = 150  # columns of a table that goes into a file or a pipe
+QUIET_SECONDS = 10
 Tick = Callable[[int, int, str], None]
+_live: list[Console] = []
 
 
 def _console(*, stderr: bool) -> Console:
@@ -25,8 +28,8 @@ def _console(*, stderr: bool) -> Console:
 
 
 def say(text: str) -> None:
-    """Print one message to standard error."""
-    _console(stderr=True).print(text, soft_wrap=True)
+    """Print one message to standard error, above the progress bar if there is one."""
+    (_live[-1] if _live else _console(stderr=True)).print(text, soft_wrap=True)
 
 
 def show(text: str) -> None:
@@ -70,18 +73,37 @@ def _cell(value: object) -> str:
 
 @contextmanager
 def progress(title: str) -> Iterator[Tick]:
-    """Yield ``tick(done, total, text)``; draws a bar on a terminal, and nothing but the last text in a pipe."""
+    """Yield ``tick(done, total, text)``: a bar on a terminal, a line every `QUIET_SECONDS` in a pipe."""
     console = _console(stderr=True)
+    if not console.is_terminal:
+        yield _lines()
+        return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task(title, total=1)
 
         def tick(done: int, total: int, text: str = "") -> None:
             bars.update(task, completed=done, total=max(total, 1), description=text or title)
 
-        yield tick
+        _live.append(console)
+        try:
+            yield tick
+        finally:
+            _live.remove(console)
+
+
+def _lines() -> Tick:
+    last = time.monotonic()
+
+    def tick(done: int, total: int, text: str = "") -> None:
+        nonlocal last
+        if time.monotonic() - last >= QUIET_SECONDS:
+            last = time.monotonic()
+            say(f"{done}/{total} {text}".rstrip())
+
+    return tick

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,7 +11,11 @@ from dataflows.errors import SpecError
 from dataflows.yaml_lines import read_yaml
 from systolith.documents import validate
 
+if TYPE_CHECKING:
+    from dse.job import Job
+
 Int = Annotated[int, Field(strict=True)]
+NARROWEST_BUS = 4  # bytes per beat; less bandwidth is a longer interval between beats
 Bandwidth = Literal[1, 2, 4, 8, 16, 32, 64, 128]
 
 
@@ -74,6 +78,23 @@ class ExploreSpec(_Strict):
     def shapes(self) -> tuple[int, int] | None:
         """(H, W), or None to leave the network as it is."""
         return (self.input.H, self.input.W) if self.input else None
+
+    def job(self) -> Job:
+        """Return the job in the units of the hardware."""
+        from dataflows.arch import Memory
+        from dse.budget import Budget as Limits
+        from dse.job import Job
+
+        bandwidth = self.budget.bandwidth_bytes_per_cycle
+        bus = max(NARROWEST_BUS, bandwidth)
+        memory = Memory(bus_bytes=bus, interval=bus // bandwidth, latency=self.budget.dram_latency)
+        limits = Limits(self.budget.macs, 1024 * self.budget.buffer_kib, memory, self.search.bits)
+        layers = None if self.verify.layers == "auto" else tuple(self.verify.layers)
+        return Job(
+            name=self.name, network=self.network, budget=limits, shapes=self.shapes, image=self.calibration.image,
+            evaluations=self.search.evaluations, seed=self.search.seed, dataflows=self.search.dataflows,
+            objective=self.search.objective, verify_layers=layers, verify_count=self.verify.count, spec=self.to_dict(),
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Return the complete specification, defaults included."""

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dataflows.errors import SpecError
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a file under a temporary name in the same folder and rename it: readers see the old or the new text."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)  # mkstemp gives 0600, which a colleague could not read
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 @contextmanager
@@ -41,23 +23,15 @@ def output_folder(path: Path) -> Iterator[dict[str, str]]:
     files: dict[str, str] = {}
     try:
         yield files
-        write_all(path, files)
+        from dse.files import write
+
+        for name, text in files.items():
+            write(path / name, text)
     except BaseException:
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
         raise
-
-
-def write_all(path: Path, files: Mapping[str, str]) -> None:
-    """Write every file of a dictionary below `path`."""
-    for name, text in files.items():
-        try:
-            write_atomic(path / name, text)
-        except OSError as error:
-            raise SpecError(
-                str(path / name), error.strerror or str(error), "a writable file", "free the space or choose another -o"
-            ) from None
 
 
 def prepare(path: Path) -> list[Path]:

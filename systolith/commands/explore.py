@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from systolith import console
 from systolith.commands.common import Json, Out, emit_json
 from systolith.explore_spec import ExploreSpec, read_explore_spec
 from systolith.outdir import prepare
+from systolith.versions import provenance
 
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="Exploration in YAML, see examples/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the exploration that the folder holds.")]
@@ -20,23 +22,36 @@ MaybeSeed = Annotated[int | None, typer.Option("--seed", min=0, max=2**32 - 1, h
 
 
 def explore(
-    spec: Spec, output: Out = Path("out"), resume: Resume = False, workers: Workers = 1, evaluations: Evaluations = None,
-    json: Json = False, seed: MaybeSeed = None,
-) -> None:  # fmt: skip
+    spec: Spec,
+    output: Out = Path("out"),
+    resume: Resume = False,
+    workers: Workers = 1,
+    evaluations: Evaluations = None,
+    json: Json = False,
+    seed: MaybeSeed = None,
+) -> None:
     """Search hardware and mapping together, then generate and verify the winner and write a report."""
-    job = override(read_explore_spec(spec), evaluations=evaluations, seed=seed)
-    prepare(output)
+    asked = override(read_explore_spec(spec), evaluations=evaluations, seed=seed)
+    seed = asked.search.seed
+    made = prepare(output)
     from dse.explore import explore as run
 
-    with console.progress(f"explore {job.name}") as tick:
-        result = run(job, output, resume=resume, workers=workers, progress=tick)
+    try:
+        with console.progress(f"explore {asked.name}") as tick:
+            result = run(
+                asked.job(), output, resume=resume, workers=workers, progress=tick, say=console.say, provenance=provenance(seed)
+            )  # fmt: skip
+    finally:
+        for folder in made:  # removes only what is empty: folders made for an exploration that could not begin
+            with suppress(OSError):
+                folder.rmdir()
     data = result.to_dict()
     if json:
-        emit_json(data, job.search.seed)
+        emit_json(data, seed)
     else:
         show(data, output)
     if not data["verified"]:
-        console.say("error: the generated hardware differs from its model; see verify.json")
+        console.say(f"error: the generated hardware was not proven equal to its model; see {output / 'verify.json'}")
         raise typer.Exit(1)
 
 
@@ -47,8 +62,20 @@ def override(spec: ExploreSpec, **given: int | None) -> ExploreSpec:
 
 
 def show(data: dict[str, Any], output: Path) -> None:
-    """Print the winner beside the baseline."""
+    """Print the winner beside the best human design, what the gain consists of, and what was verified."""
+    best, known, gain = data["best"], data["baseline"], data["gain"]
     keys = ("cycles", "energy_pj", "edp")
-    rows = [[title, *(data[part].get(key) for key in keys)] for title, part in (("best", "best"), ("baseline", "baseline"))]
-    console.show_table(f"{data['evaluations']} evaluations, {data['seconds']:.0f} s", ("", *keys), rows)
+    rows = [
+        [f"{known['name']}, naive mapping", known["design"], *(known["naive"][key] for key in keys)],
+        [f"{known['name']}, best mapping", known["design"], *(known[key] for key in keys)],
+        ["found", best["design"], *(best[key] for key in keys)],
+    ]
+    title = f"{data['network']['name']}: {data['evaluations']} evaluations, {data['seconds']:.0f} s"
+    console.show_table(title, ("", "design", "cycles", "energy pJ", "EDP"), rows)
+    split = f"{gain['mapping']:.2f} from mapping x {gain['hardware']:.2f} from hardware"
+    console.show(f"{data['objective']} improved {gain['total']:.2f} times over {known['name']}: {split}")
+    columns = ("name", "kind", "mismatches", "checked", "cycles_rtl", "cycles_model", "counts_equal")
+    cases = data["verify"]["cases"]
+    if cases:
+        console.show_table("whole layers through the Verilog", columns, ([case[key] for key in columns] for case in cases))
     console.show(f"verified: {'yes' if data['verified'] else 'NO'}; report: {output / 'report.html'}")

@@ -13,7 +13,7 @@ import pytest
 from dataflows.errors import CheckFailed
 from dataflows.feasible import Infeasible, InfeasibleError
 from systolith import cli
-from systolith.outdir import output_folder, write_atomic
+from systolith.outdir import output_folder
 
 LISTINGS = [["networks"], ["presets"], ["engines"], ["networks", "ocr_cls", "--coverage"], ["networks", "gemm:M=3,N=4,K=5"]]
 
@@ -171,15 +171,6 @@ def test_help_needs_no_heavy_library():
     code = "import sys; from systolith import cli; print(*{m.split('.')[0] for m in sys.modules} & {'onnx', 'amaranth', 'numpy'})"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""
-
-
-def test_files_are_whole_or_absent(folder):
-    path = folder / "a" / "b.txt"
-    write_atomic(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomic(path, "new \udc80")
-    assert path.read_text() == "old"
-    assert [p.name for p in path.parent.iterdir()] == ["b.txt"]
 
 
 def test_a_failed_run_leaves_no_folder(folder):
