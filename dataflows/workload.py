@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from dataflows.errors import SpecError
+from dataflows.traffic import TrafficLayer
 
 DIMS = ("N", "G", "K", "C", "P", "Q", "R", "S")
 Dim = Literal["N", "G", "K", "C", "P", "Q", "R", "S"]
@@ -40,6 +41,9 @@ class Layer:
         Operand widths, 4, 8 or 16; outputs have the width of inputs.
     activation : str
         Applied after requantisation: ``none``, ``relu`` or ``relu6``.
+    input_density, weight_density : float
+        Fraction of elements that are not zero, above 0 and at most 1, for engines that gate, skip or compress zeros.
+        A dense engine does the same work at any density.
     """
 
     name: str
@@ -59,6 +63,8 @@ class Layer:
     input_bits: int = 8
     weight_bits: int = 8
     activation: Activation = "none"
+    input_density: float = 1.0
+    weight_density: float = 1.0
 
     def __post_init__(self) -> None:
         for dim in DIMS:
@@ -81,12 +87,16 @@ class Layer:
         for field in ("input_bits", "weight_bits"):
             if getattr(self, field) not in OPERAND_BITS:
                 raise SpecError(f"{self.name}.{field}", getattr(self, field), "4, 8 or 16", "choose one of these widths")
+        for field in ("input_density", "weight_density"):
+            value = getattr(self, field)
+            if not isinstance(value, float | int) or isinstance(value, bool) or not 0 < value <= 1:
+                raise SpecError(f"{self.name}.{field}", value, "a number above 0 and at most 1", "give the share of non-zeros")
 
     @classmethod
     def conv(
         cls, name: str, *, K: int, C: int, H: int, W: int, R: int, S: int, stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int, int, int] = 0, dilation: int | tuple[int, int] = 1, G: int = 1, N: int = 1, **rest: Any,
-    ) -> Layer:
+    ) -> Layer:  # fmt: skip
         """Build a convolution from its input size; K and C are totals over all groups."""
         st = (stride, stride) if isinstance(stride, int) else stride
         dil = (dilation, dilation) if isinstance(dilation, int) else dilation
@@ -104,7 +114,12 @@ class Layer:
 
     @classmethod
     def gemm(cls, name: str, *, M: int, N: int, K: int, **rest: Any) -> Layer:
-        """Build C (M x N) = A (M x K) B (K x N)."""
+        """Build C (M x N) = A (M x K) B (K x N).
+
+        With ``G`` in `rest` it is a batch of G independent products, each with its own A and B: the columns of the G
+        matrices A stand side by side as G x K channels, and so do the results. A batch that shares B is one product of
+        more rows instead.
+        """
         return cls(name=name, K=N, C=K, P=1, Q=M, H=1, W=M, **rest)
 
     @property
@@ -140,6 +155,7 @@ class Layer:
         return (
             self.N, self.G, self.K, self.C, self.P, self.Q, self.R, self.S, self.H, self.W,
             self.stride, self.dilation, self.padding, self.input_bits, self.weight_bits, self.activation,
+            self.input_density, self.weight_density,
         )  # fmt: skip
 
     def flattened(self) -> Layer:
@@ -178,12 +194,15 @@ class Network:
         Weights of the mapped layers, each tensor once (shared tensors are not counted twice).
     source : str
         Where the network comes from.
+    traffic : tuple of TrafficLayer
+        Operations between the layers that move data only. Mappers do not see them.
     """
 
     name: str
     layers: tuple[Layer, ...]
     parameters: int
     source: str = ""
+    traffic: tuple[TrafficLayer, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -201,14 +220,15 @@ class Network:
         """Return a JSON-ready dictionary."""
         return {
             "schema": SCHEMA, "name": self.name, "parameters": self.parameters, "source": self.source,
-            "layers": [layer.to_dict() for layer in self.layers],
+            "layers": [layer.to_dict() for layer in self.layers], "traffic": [entry.to_dict() for entry in self.traffic],
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Network:
         """Inverse of `to_dict`."""
         layers = tuple(Layer.from_dict(entry) for entry in data["layers"])
-        return cls(name=data["name"], layers=layers, parameters=data["parameters"], source=data.get("source", ""))
+        traffic = tuple(TrafficLayer.from_dict(entry) for entry in data.get("traffic", ()))
+        return cls(data["name"], layers, data["parameters"], data.get("source", ""), traffic)
 
 
 def _positive(name: str, field: str, value: object) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
+from dataflows.traffic import TrafficLayer
 from dataflows.workload import DIMS, OPERAND_BITS, Layer, Network
 from tests.strategies import layers
 
@@ -59,9 +60,9 @@ def test_a_missing_image_size_is_the_least_that_serves(layer):
                 replace(least, **{size: getattr(least, size) - 1})
 
 
-@given(layers(), st.sampled_from(OPERAND_BITS), st.sampled_from(("none", "relu", "relu6")))
-def test_dictionary_round_trip(layer, bits, activation):
-    layer = replace(layer, weight_bits=bits, activation=activation)
+@given(layers(), st.sampled_from(OPERAND_BITS), st.sampled_from(("none", "relu", "relu6")), st.floats(0.01, 1))
+def test_dictionary_round_trip(layer, bits, activation, density):
+    layer = replace(layer, weight_bits=bits, activation=activation, input_density=density)
     again = Layer.from_dict(layer.to_dict())
     assert again == layer
     assert hash(again) == hash(layer)
@@ -87,6 +88,21 @@ def test_kinds(m, n, k, groups):
     assert Layer.conv("e", K=groups * n, C=2 * groups, G=groups, **conv).kind == "grouped"
 
 
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(2, 9))
+def test_a_batch_of_products_is_that_many_products(m, n, k, batch):
+    one, many = Layer.gemm("g", M=m, N=n, K=k), Layer.gemm("g", M=m, N=n, K=k, G=batch)
+    for field in ("macs", "parameters", "input_words", "output_words"):
+        assert getattr(many, field) == batch * getattr(one, field)
+
+
+def test_density_is_part_of_the_shape_but_of_no_count():
+    dense = Layer.gemm("g", M=2, N=3, K=4)
+    sparse = replace(dense, weight_density=0.25)
+    assert dense.shape != sparse.shape
+    assert (sparse.macs, sparse.parameters) == (dense.macs, dense.parameters)
+    assert Layer.from_dict({key: value for key, value in dense.to_dict().items() if "density" not in key}) == dense
+
+
 def test_a_pointwise_layer_flattens_and_a_strided_one_does_not():
     plain = Layer.conv("p", K=4, C=3, H=5, W=6, R=1, S=1)
     assert (plain.flattened().Q, plain.flattened().kind) == (30, "gemm")
@@ -99,7 +115,7 @@ def test_a_pointwise_layer_flattens_and_a_strided_one_does_not():
     [
         *((dim, 0) for dim in DIMS),
         ("K", True), ("C", 2.0), ("P", "3"), ("stride", (0, 1)), ("dilation", (1, -1)), ("padding", (0, 0, -1, 0)),
-        ("input_bits", 5), ("weight_bits", 32),
+        ("input_bits", 5), ("weight_bits", 32), ("input_density", 0.0), ("weight_density", 1.5), ("weight_density", True),
     ],
 )  # fmt: skip
 def test_bad_fields_are_named(field, value):
@@ -117,7 +133,7 @@ def test_groups_divide_channels():
 @given(st.lists(layers(), min_size=1, max_size=6), st.lists(st.integers(0, 5), min_size=1, max_size=12))
 def test_networks_group_equal_shapes(shapes, picks):
     chosen = tuple(replace(shapes[pick % len(shapes)], name=f"l{i}") for i, pick in enumerate(picks))
-    network = Network("n", chosen, 7, "test")
+    network = Network("n", chosen, 7, "test", (TrafficLayer("sum", "add", 6, 3),))
     groups = network.distinct()
     assert sum(count for _, count in groups) == len(chosen)
     assert sum(layer.macs * count for layer, count in groups) == network.macs
