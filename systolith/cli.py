@@ -15,8 +15,8 @@ from dataflows.errors import SystolithError
 from dataflows.feasible import InfeasibleError
 from systolith import console
 from systolith.commands import cost, explore, generate, listing, mapping, report, verify
+from systolith.commands.common import INTERRUPTED
 
-INTERRUPTED = 130
 DEBUG = "SYSTOLITH_DEBUG"
 
 
@@ -28,6 +28,14 @@ class Group(TyperGroup):
         words = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
         sys.exit(run(lambda: super(Group, self).main(args=words, **extra), words))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Invoke a command; Ctrl-C becomes one line here, before typer turns it into a bare exit code."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            console.say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def run(command: Callable[[], Any], words: list[str]) -> int:
@@ -44,10 +52,8 @@ def run(command: Callable[[], Any], words: list[str]) -> int:
     try:
         code = command()
         sys.stdout.flush()
-        if code == INTERRUPTED:  # typer turns Ctrl-C into this value
-            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # outside any command
         console.say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:

@@ -10,6 +10,7 @@ import typer
 from systolith import console
 from systolith.versions import provenance
 
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, all else on standard error.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.")]
 Out = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; created if missing.")]

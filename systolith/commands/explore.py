@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from systolith import console
-from systolith.commands.common import Json, Out, emit_json
+from systolith.commands.common import INTERRUPTED, Json, Out, emit_json
 from systolith.explore_spec import ExploreSpec, read_explore_spec
 from systolith.outdir import prepare
 from systolith.versions import provenance
@@ -22,37 +22,40 @@ MaybeSeed = Annotated[int | None, typer.Option("--seed", min=0, max=2**32 - 1, h
 
 
 def explore(
-    spec: Spec,
-    output: Out = Path("out"),
-    resume: Resume = False,
-    workers: Workers = 1,
-    evaluations: Evaluations = None,
-    json: Json = False,
-    seed: MaybeSeed = None,
-) -> None:
+    spec: Spec, output: Out = Path("out"), resume: Resume = False, workers: Workers = 2, evaluations: Evaluations = None,
+    json: Json = False, seed: MaybeSeed = None,
+) -> None:  # fmt: skip
     """Search hardware and mapping together, then generate and verify the winner and write a report."""
     asked = override(read_explore_spec(spec), evaluations=evaluations, seed=seed)
-    seed = asked.search.seed
     made = prepare(output)
-    from dse.explore import explore as run
-
     try:
-        with console.progress(f"explore {asked.name}") as tick:
-            result = run(
-                asked.job(), output, resume=resume, workers=workers, progress=tick, say=console.say, provenance=provenance(seed)
-            )  # fmt: skip
+        data = run(asked, output, resume, workers)
+    except KeyboardInterrupt:
+        console.say(f"interrupted; finished trials are kept, go on with: systolith explore {spec} -o {output} --resume")
+        raise typer.Exit(INTERRUPTED) from None
     finally:
-        for folder in made:  # removes only what is empty: folders made for an exploration that could not begin
+        for folder in made:  # nothing was written when the request could not be met
             with suppress(OSError):
                 folder.rmdir()
-    data = result.to_dict()
     if json:
-        emit_json(data, seed)
+        emit_json(data, asked.search.seed)
     else:
         show(data, output)
     if not data["verified"]:
-        console.say(f"error: the generated hardware was not proven equal to its model; see {output / 'verify.json'}")
+        console.say("error: the generated hardware differs from its model; see " + str(output / "verify.json"))
         raise typer.Exit(1)
+
+
+def run(spec: ExploreSpec, output: Path, resume: bool, workers: int) -> dict[str, Any]:
+    """Run the exploration and return result.json."""
+    from dse.explore import explore as search
+
+    with console.progress(f"explore {spec.name}") as tick:
+        result = search(
+            spec.job(), output, resume=resume, workers=workers, progress=tick, say=console.say,
+            provenance=provenance(spec.search.seed),
+        )  # fmt: skip
+    return result.to_dict()
 
 
 def override(spec: ExploreSpec, **given: int | None) -> ExploreSpec:
