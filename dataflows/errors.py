@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class SystolithError(Exception):
     """Base of every error that the command line prints as one message without a traceback.
@@ -43,3 +46,9 @@ class CheckFailed(SystolithError):
     """A verification or consistency check did not hold."""
 
     exit_code = 1
+
+
+def suggestion(word: str, known: Iterable[str], otherwise: str = "remove or rename it") -> str:
+    """Return ``did you mean 'x'?`` for the nearest known word."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else otherwise

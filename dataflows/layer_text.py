@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
+from dataflows.documents import spec_error
 from dataflows.errors import SpecError
+from dataflows.transposed import transposed_conv
 from dataflows.workload import Activation, Layer, Network
 from dataflows.yaml_lines import Document, read_yaml
 
 Bits = Literal[4, 8, 16]
-_Padding = int | tuple[int, int, int, int]
+Density = Annotated[float, Field(gt=0, le=1)]
+_Pair = PositiveInt | tuple[PositiveInt, PositiveInt]
+
+
+def _not_negative(value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    if any(p < 0 for p in (value if isinstance(value, tuple) else (value,))):
+        raise ValueError("must not be negative")
+    return value
+
+
+_Padding = Annotated[int | tuple[int, int, int, int], AfterValidator(_not_negative)]
 
 
 class _Common(BaseModel):
@@ -21,11 +33,18 @@ class _Common(BaseModel):
 
     name: str = Field("", description="unique within the network")
     bits: Bits = Field(8, description="width of inputs and weights")
+    input_bits: Bits | None = Field(None, description="width of inputs, where it differs")
+    weight_bits: Bits | None = Field(None, description="width of weights, where it differs")
+    input_density: Density = Field(1.0, description="share of inputs that are not zero")
+    weight_density: Density = Field(1.0, description="share of weights that are not zero")
     activation: Activation = "none"
 
     def rest(self) -> dict[str, Any]:
         """Return the fields that go to `Layer` as they are."""
-        return {"input_bits": self.bits, "weight_bits": self.bits, "activation": self.activation}
+        return {
+            "input_bits": self.input_bits or self.bits, "weight_bits": self.weight_bits or self.bits,
+            "input_density": self.input_density, "weight_density": self.weight_density, "activation": self.activation,
+        }  # fmt: skip
 
 
 class ConvText(_Common):
@@ -41,18 +60,11 @@ class ConvText(_Common):
     S: PositiveInt = 1
     G: PositiveInt = 1
     N: PositiveInt = 1
-    stride: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
+    stride: _Pair = 1
     padding: _Padding = 0
-    dilation: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
+    dilation: _Pair = 1
 
-    @field_validator("padding")
-    @classmethod
-    def _not_negative(cls, value: _Padding) -> _Padding:
-        if any(p < 0 for p in (value if isinstance(value, tuple) else (value,))):
-            raise ValueError("must not be negative")
-        return value
-
-    def layer(self, name: str) -> Layer:
+    def layers(self, name: str) -> tuple[Layer, ...]:
         """Return the layer; sizes that are missing follow from the others, unpadded unless `padding` is given."""
         stride, dilation = _pair(self.stride), _pair(self.dilation)
         whole = self.padding
@@ -71,22 +83,52 @@ class ConvText(_Common):
         for field, given, got in (("P", self.P, layer.P), ("Q", self.Q, layer.Q)):
             if given is not None and given != got:
                 raise SpecError(f"{name}.{field}", given, f"{got}, which follows from the input size", "give only one of the two")
-        return layer
+        return (layer,)
+
+
+class TransposedText(_Common):
+    """A transposed convolution, given by its input size; K and C are totals over all groups."""
+
+    K: PositiveInt
+    C: PositiveInt
+    H: PositiveInt
+    W: PositiveInt
+    R: PositiveInt = 1
+    S: PositiveInt = 1
+    G: PositiveInt = 1
+    N: PositiveInt = 1
+    stride: _Pair = 1
+    padding: _Padding = 0
+    dilation: _Pair = 1
+    output_padding: NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt] = 0
+
+    def layers(self, name: str) -> tuple[Layer, ...]:
+        """Return one layer per stride phase, see `dataflows.transposed.split_phases`."""
+        found = transposed_conv(
+            name, K=self.K, C=self.C, H=self.H, W=self.W, R=self.R, S=self.S, stride=self.stride, padding=self.padding,
+            dilation=self.dilation, output_padding=self.output_padding, G=self.G, N=self.N, **self.rest(),
+        )  # fmt: skip
+        if not found:
+            raise SpecError(f"{name}.padding", self.padding, "an output that depends on the input", "cut less away")
+        return found
 
 
 class GemmText(_Common):
-    """A matrix product, C (M x N) = A (M x K) B (K x N)."""
+    """A matrix product, C (M x N) = A (M x K) B (K x N), or G of them with operands of their own."""
 
     M: PositiveInt
     N: PositiveInt
     K: PositiveInt
+    G: PositiveInt = 1
 
-    def layer(self, name: str) -> Layer:
+    def layers(self, name: str) -> tuple[Layer, ...]:
         """Return the layer."""
-        return Layer.gemm(name, M=self.M, N=self.N, K=self.K, **self.rest())
+        return (Layer.gemm(name, M=self.M, N=self.N, K=self.K, G=self.G, **self.rest()),)
 
 
-KINDS: dict[str, type[ConvText] | type[GemmText]] = {"conv": ConvText, "gemm": GemmText}
+Parsed = ConvText | TransposedText | GemmText
+KINDS: dict[str, type[Parsed]] = {"conv": ConvText, "gemm": GemmText, "tconv": TransposedText}
+_TUPLES = ("stride", "padding", "dilation", "output_padding")
 
 
 def is_layer_text(text: str) -> bool:
@@ -95,26 +137,54 @@ def is_layer_text(text: str) -> bool:
 
 
 def parse_layer(text: str, name: str = "") -> Layer:
-    """Read one inline layer.
+    """Read one inline layer, see `parse_layers`; text that means several raises `SpecError`."""
+    found = parse_layers(text, name)
+    if len(found) != 1:
+        raise SpecError("layer", text, "text that means a single layer", f"this one is {len(found)} layers: use it as a network")
+    return found[0]
+
+
+def parse_network(text: str) -> Network:
+    """Read inline text as a network of its own, see `parse_layers`."""
+    parsed = _parse(text)
+    name = parsed.name or text.partition(":")[0].strip()
+    layers = parsed.layers(name)
+    return Network(name, layers, sum(layer.parameters for layer in layers), text)
+
+
+def parse_layers(text: str, name: str = "") -> tuple[Layer, ...]:
+    """Read inline text.
 
     Parameters
     ----------
     text : str
-        ``conv:`` or ``gemm:`` and ``key=value`` pairs; pairs and fours are joined by ``x``: ``stride=2x1``, and ``padding``
-        is ``top x left x bottom x right``. ``conv`` knows K, C, P, Q, H, W, R, S, G, N, stride, padding, dilation; ``gemm``
-        knows M, N, K; both know name, bits and activation.
+        ``conv:``, ``gemm:`` or ``tconv:`` and ``key=value`` pairs; pairs and fours are joined by ``x``: ``stride=2x1``, and
+        ``padding`` is ``top x left x bottom x right``. ``conv`` knows K, C, P, Q, H, W, R, S, G, N, stride, padding,
+        dilation; ``tconv``, a transposed convolution, the same without P and Q but with output_padding; ``gemm`` M, N, K
+        and G, the number of independent products. All know name, bits, input_bits, weight_bits, input_density,
+        weight_density and activation.
     name : str
         Used when the text gives none; the kind when both are empty.
+
+    Returns
+    -------
+    tuple of Layer
+        One layer, or one per stride phase of a transposed convolution.
 
     Raises
     ------
     SpecError
         Naming the pair or the field.
     """
+    parsed = _parse(text)
+    return parsed.layers(parsed.name or name or text.partition(":")[0].strip())
+
+
+def _parse(text: str) -> Parsed:
     kind, _, body = text.partition(":")
     kind = kind.strip()
     if kind not in KINDS:
-        raise SpecError("layer", text, "conv:KEY=VALUE,... or gemm:KEY=VALUE,...", "start with the kind of layer")
+        raise SpecError("layer", text, "conv:, gemm: or tconv: and KEY=VALUE,...", "start with the kind of layer")
     fields: dict[str, Any] = {}
     for pair in filter(None, (part.strip() for part in body.split(","))):
         key, equals, value = (part.strip() for part in pair.partition("="))
@@ -122,16 +192,15 @@ def parse_layer(text: str, name: str = "") -> Layer:
             raise SpecError(f"{kind}:", pair, "KEY=VALUE", "write the pair with one =")
         if key in fields:
             raise SpecError(f"{kind}:{key}", pair, "each key once", "remove one of the two")
-        fields[key] = tuple(value.split("x")) if key in ("stride", "padding", "dilation") and "x" in value else value
-    parsed = _validated(kind, {key: _number(value) for key, value in fields.items()}, lambda field: f"{kind}:{field}")
-    return parsed.layer(parsed.name or name or kind)
+        fields[key] = tuple(value.split("x")) if key in _TUPLES and "x" in value else value
+    return _validated(kind, {key: _number(value) for key, value in fields.items()}, lambda field: f"{kind}:{field}")
 
 
 def read_layers(path: str | Path) -> Network:
     """Read a YAML file of layers.
 
-    The file is a list, or a mapping with `layers` and optionally `name`. Each entry has `conv` or `gemm` with the fields of
-    `parse_layer` and optionally `name`, or is inline text::
+    The file is a list, or a mapping with `layers` and optionally `name`. Each entry has `conv`, `gemm` or `tconv` with the
+    fields of `parse_layers` and optionally `name`, or is inline text::
 
         layers:
           - {name: stem, conv: {K: 64, C: 3, H: 224, W: 224, R: 7, S: 7, stride: 2, padding: 3}}
@@ -154,21 +223,21 @@ def read_layers(path: str | Path) -> Network:
         raise SpecError(document.where(*prefix), data, "a list of at least one layer", "list layers as - conv: or - gemm:")
     layers, taken = [], set()
     for index, entry in enumerate(data):
-        layer = _entry(document, (*prefix, index), entry, f"layer{index + 1}")
-        if layer.name in taken:
-            raise SpecError(document.where(*prefix, index), layer.name, "a name no other layer has", "rename the layer")
-        taken.add(layer.name)
-        layers.append(layer)
+        for layer in _entry(document, (*prefix, index), entry, f"layer{index + 1}"):
+            if layer.name in taken:
+                raise SpecError(document.where(*prefix, index), layer.name, "a name no other layer has", "rename the layer")
+            taken.add(layer.name)
+            layers.append(layer)
     return Network(name, tuple(layers), sum(layer.parameters for layer in layers), str(path))
 
 
-def _entry(document: Document, path: tuple[str | int, ...], entry: object, name: str) -> Layer:
+def _entry(document: Document, path: tuple[str | int, ...], entry: object, name: str) -> tuple[Layer, ...]:
     try:
         if isinstance(entry, str) and is_layer_text(entry):
-            return parse_layer(entry, name)
+            return parse_layers(entry, name)
         kind, fields, given = _parts(entry)
         parsed = _validated(kind, fields, lambda field: document.where(*path, kind, *field.split(".")))
-        return parsed.layer(given or parsed.name or name)
+        return parsed.layers(given or parsed.name or name)
     except SpecError as error:
         if error.path.startswith(document.path):
             raise
@@ -181,10 +250,12 @@ def _parts(entry: object) -> tuple[str, dict[str, Any], str]:
         kinds = [key for key in entry if key in KINDS]
         if len(kinds) == 1 and isinstance(entry[kinds[0]], dict) and set(entry) <= {*kinds, "name"}:
             return kinds[0], entry[kinds[0]], str(entry.get("name") or "")
-    raise SpecError("layer", entry, "{conv: {...}} or {gemm: {...}}, with an optional name", "give one kind with its fields")
+    raise SpecError(
+        "layer", entry, "{conv: {...}}, {gemm: {...}} or {tconv: {...}}, with an optional name", "give one kind with its fields"
+    )
 
 
-def _validated(kind: str, fields: dict[str, Any], where: Callable[[str], str]) -> ConvText | GemmText:
+def _validated(kind: str, fields: dict[str, Any], where: Callable[[str], str]) -> Parsed:
     model = KINDS[kind]
     for key, value in fields.items():
         if isinstance(value, bool):  # YAML reads "yes" as true, and true would pass for 1
@@ -192,13 +263,7 @@ def _validated(kind: str, fields: dict[str, Any], where: Callable[[str], str]) -
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        found = "nothing" if first["type"] == "missing" else first["input"]
-        allowed = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            found, allowed = field, "one of " + ", ".join(model.model_fields)
-        raise SpecError(where(field), found, allowed, "correct the layer") from error
+        raise spec_error(model, error, lambda *loc: where(str(loc[0]) if loc else "")) from None
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
@@ -206,7 +271,7 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _number(value: Any) -> Any:
-    """Turn decimal text into int, leave the rest for validation to refuse."""
+    """Turn decimal text into int, leave the rest for validation to refuse or to read as a fraction."""
     if isinstance(value, tuple):
         return tuple(_number(part) for part in value)
     return int(value) if value.lstrip("-").isdecimal() and value.isascii() and len(value) < 12 else value

@@ -1,30 +1,35 @@
 """Networks by name, by file, or written out in one line.
 
-Bundled networks live in installed packages (`onnx` for graph structure, `rapidocr` for trained OCR models) and are read
-when asked for; nothing is downloaded.
+Bundled networks live in installed packages (`onnx` for graph structure, `rapidocr` for trained OCR models), where they are
+read when asked for, or are written down here layer by layer. Nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from dataflows import networks_cnn, networks_mobile, networks_transformer
 from dataflows.errors import SpecError
-from dataflows.layer_text import is_layer_text, parse_layer, read_layers
+from dataflows.layer_text import is_layer_text, parse_network, read_layers
 from dataflows.onnx_import import import_onnx
 from dataflows.onnx_model import Shapes
+from dataflows.topology import read_topology
 from dataflows.workload import Network
 
 _LIGHT = "backend/test/data/light"
+_LARGEST_OPTION = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """A bundled network.
+    """A bundled network that an installed package contains as an ONNX file.
 
     Attributes
     ----------
@@ -60,6 +65,47 @@ class CatalogueEntry:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class TableEntry:
+    """A bundled network that is written down layer by layer.
+
+    Attributes
+    ----------
+    name : str
+        What the user types, optionally followed by ``:option=value,...``.
+    build : callable
+        Makes the network; its parameters are the options, their defaults the usual sizes.
+    """
+
+    name: str
+    build: Callable[..., Network]
+
+    @property
+    def source(self) -> str:
+        """Paper and input size, in words."""
+        return _table(self).source
+
+    @property
+    def size(self) -> None:
+        """No size is left open."""
+        return None
+
+    @property
+    def options(self) -> dict[str, int]:
+        """Options with their defaults."""
+        return {key: parameter.default for key, parameter in inspect.signature(self.build).parameters.items()}
+
+    def path(self) -> Path:
+        """Raise `SpecError`: there is no file."""
+        onnx = ", ".join(found.name for found in _ENTRIES.values() if isinstance(found, CatalogueEntry))
+        raise SpecError(
+            f"network {self.name}", "a table of layers", f"a network with an ONNX file: {onnx}", "choose one of these"
+        )
+
+
+Entry = CatalogueEntry | TableEntry
+
+
 def _light(name: str) -> CatalogueEntry:
     source = f"onnx package, light_{name}.onnx: published structure, constant weights, input 3 x 224 x 224"
     return CatalogueEntry(name, source, "onnx", f"{_LIGHT}/light_{name}.onnx", "onnx")
@@ -70,7 +116,7 @@ def _ocr(name: str, file: str, what: str, size: tuple[int, int]) -> CatalogueEnt
     return CatalogueEntry(name, source, "rapidocr", f"models/{file}", "examples", size)
 
 
-_ENTRIES = {
+_ENTRIES: dict[str, Entry] = {
     entry.name: entry
     for entry in (
         *(
@@ -83,23 +129,43 @@ _ENTRIES = {
         _ocr("ocr_det", "PP-OCRv6_det_small.onnx", "text detector", (320, 320)),
         _ocr("ocr_rec", "PP-OCRv6_rec_small.onnx", "text recogniser", (48, 320)),
         _ocr("ocr_cls", "ch_ppocr_mobile_v2.0_cls_mobile.onnx", "text orientation classifier", (48, 192)),
+        *(
+            TableEntry(build.__name__, build)
+            for build in (
+                networks_cnn.alexnet, networks_cnn.vgg16, networks_cnn.resnet18, networks_cnn.squeezenet1_0, networks_cnn.unet,
+                networks_mobile.mobilenet_v1, networks_mobile.mobilenet_v2, networks_mobile.mnasnet,
+                networks_mobile.efficientnet_lite0, networks_transformer.bert_base, networks_transformer.gpt2,
+            )
+        ),
     )
 }  # fmt: skip
 
 
-def catalogue() -> list[CatalogueEntry]:
+def catalogue() -> list[Entry]:
     """Return the bundled networks, whether or not their packages are installed."""
     return list(_ENTRIES.values())
 
 
-def entry(name: str) -> CatalogueEntry:
+def entry(name: str) -> Entry:
     """Return a catalogue entry; an unknown name raises `SpecError` with the closest ones."""
     if name in _ENTRIES:
         return _ENTRIES[name]
     close = difflib.get_close_matches(name.lower(), _ENTRIES, n=3, cutoff=0.5)
     fix = f"did you mean {' or '.join(close)}?" if close else "list them with: systolith networks"
-    allowed = f"one of {', '.join(_ENTRIES)}; a path to .onnx or .yaml; conv:... or gemm:..."
+    allowed = f"one of {', '.join(_ENTRIES)}; a path to .onnx, .yaml or .csv; conv:..., gemm:... or tconv:..."
     raise SpecError("network", name, allowed, fix)
+
+
+def onnx_file(name_or_path: str | Path) -> Path | None:
+    """Return the ONNX file of a network, None for one that is a list of layers; an unknown name raises `SpecError`."""
+    text = str(name_or_path)
+    suffix = Path(text).suffix.lower()
+    if suffix == ".onnx":
+        return Path(text)
+    if is_layer_text(text) or suffix in (".yaml", ".yml", ".csv"):
+        return None
+    found = entry(text.partition(":")[0])
+    return found.path() if isinstance(found, CatalogueEntry) else None
 
 
 def network(name_or_path: str | Path, shapes: Shapes | None = None) -> Network:
@@ -108,32 +174,67 @@ def network(name_or_path: str | Path, shapes: Shapes | None = None) -> Network:
     Parameters
     ----------
     name_or_path : str or Path
-        A name from `catalogue`, a path to an ``.onnx``, ``.yaml`` or ``.yml`` file, or an inline layer (see
-        `dataflows.layer_text.parse_layer`), which becomes a network of one layer.
+        A name from `catalogue`, for networks written down here optionally with options such as ``bert_base:seq=384``; a path
+        to an ``.onnx`` file, to a ``.yaml`` or ``.yml`` list of layers (`dataflows.layer_text.read_layers`) or to a ``.csv``
+        topology (`dataflows.topology.read_topology`); or an inline layer (`dataflows.layer_text.parse_network`), which
+        becomes a network of its own.
     shapes : mapping or tuple of int, optional
-        Input shapes for ONNX networks, see `dataflows.onnx_model.fix_shapes`; replaces the size in the catalogue.
+        Input shapes for ONNX networks, see `dataflows.onnx_model.fix_shapes`; replaces the size in the catalogue. For a
+        network with the option `size`, a square (H, W).
 
     Raises
     ------
     SpecError
-        Unknown name, missing or malformed file, or a network with nodes that cannot be described.
+        Unknown name or option, missing or malformed file, or a network with nodes that cannot be described.
     """
     text = str(name_or_path)
-    if isinstance(name_or_path, str) and is_layer_text(text):
-        layer = parse_layer(text)
-        return Network(layer.name, (layer,), layer.parameters, text)
     suffix = Path(text).suffix.lower()
+    if isinstance(name_or_path, str) and is_layer_text(text):
+        return parse_network(text)
     if suffix == ".onnx":
         return import_onnx(text, shapes).require_complete().network
     if suffix in (".yaml", ".yml"):
         return read_layers(text)
-    found = entry(text)
-    return _bundled(found.name) if shapes is None else _import(found, shapes)
+    if suffix == ".csv":
+        return read_topology(text)
+    head, _, options = text.partition(":")
+    found = entry(head)
+    if isinstance(found, TableEntry):
+        return _table(found, **_options(found, text, options, shapes))
+    if options:
+        raise SpecError(f"network {head}", options, "no options", "give an input size with --size")
+    return _bundled(found) if shapes is None else _import(found, shapes)
+
+
+def _options(found: TableEntry, text: str, options: str, shapes: Shapes | None) -> dict[str, int]:
+    """Read ``option=value,...`` and the input size."""
+    known, given = found.options, {}
+    for pair in filter(None, (part.strip() for part in options.split(","))):
+        key, _, value = (part.strip() for part in pair.partition("="))
+        if key not in known or key in given:
+            raise SpecError(text, pair, f"each of {', '.join(known)} at most once, as option=value", "correct the option")
+        least = min(1, known[key])  # an option that is 0 by default may be 0
+        if not (value.isascii() and value.isdecimal() and len(value) < 9 and least <= int(value) <= _LARGEST_OPTION):
+            raise SpecError(f"{text}: {key}", value, f"an integer from {least} to {_LARGEST_OPTION}", "correct the option")
+        given[key] = int(value)
+    if shapes is not None:
+        square = isinstance(shapes, tuple) and len(set(shapes)) == 1
+        if not square or "size" not in known or "size" in given:
+            allowed = "a square size, once" if "size" in known else "no input size: that of this network is fixed"
+            raise SpecError(f"network {text}", shapes, allowed, "correct or remove --size")
+        given["size"] = shapes[0]
+    return given
 
 
 @functools.cache
-def _bundled(name: str) -> Network:
-    found = _ENTRIES[name]
+def _table(found: TableEntry, **given: int) -> Network:
+    changed = {key: value for key, value in given.items() if value != found.options[key]}
+    net = found.build(**changed)
+    return replace(net, name="-".join((net.name, *(f"{key}{value}" for key, value in sorted(changed.items())))))
+
+
+@functools.cache
+def _bundled(found: CatalogueEntry) -> Network:
     return _import(found, found.size)
 
 
@@ -146,8 +247,8 @@ def networks_json() -> list[dict[str, Any]]:
     rows = []
     for found in catalogue():
         counts: dict[str, int | None] = {"layers": None, "macs": None, "parameters": None}
-        if find_spec(found.package) is not None:
-            net = _bundled(found.name)
+        if isinstance(found, TableEntry) or find_spec(found.package) is not None:
+            net = network(found.name)
             counts = {"layers": len(net.layers), "macs": net.macs, "parameters": net.parameters}
         rows.append({"name": found.name, **counts, "source": found.source})
     return rows

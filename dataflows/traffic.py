@@ -60,13 +60,9 @@ class TrafficLayer:
         """
         if stride < 1 or padding < 0:
             raise SpecError(f"{name}.stride, padding", (stride, padding), "a positive and a non-negative integer", "correct them")
-        out = []
-        for size, taps in ((H, R), (W, S)):
-            span = size + 2 * padding - taps
-            if span < 0:
-                raise SpecError(f"{name}.H,W", (H, W), "an input no smaller than the window", "enlarge the input or the padding")
-            count = (-(-span // stride) if ceil else span // stride) + 1
-            out.append(count - 1 if ceil and (count - 1) * stride >= size + padding else count)
+        out = [pooled(size, taps, stride, padding, ceil) for size, taps in ((H, R), (W, S))]
+        if min(out) < 1:
+            raise SpecError(f"{name}.H,W", (H, W), "an input no smaller than the window", "enlarge the input or the padding")
         return cls(name, op, N * C * H * W, N * C * out[0] * out[1], bits, after)
 
     @property
@@ -87,3 +83,10 @@ class TrafficLayer:
     def from_dict(cls, data: dict[str, Any]) -> TrafficLayer:
         """Inverse of `to_dict`."""
         return cls(**data)
+
+
+def pooled(size: int, window: int, stride: int, padding: int = 0, ceil: bool = False) -> int:
+    """Return the output extent of a pooling along one axis; less than 1 when the window does not fit."""
+    span = size + 2 * padding - window
+    count = (-(-span // stride) if ceil else span // stride) + 1
+    return count - 1 if ceil and (count - 1) * stride >= size + padding else count

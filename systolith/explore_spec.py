@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dataflows.documents import validate
 from dataflows.errors import SpecError
 from dataflows.yaml_lines import read_yaml
-from systolith.documents import validate
 
 if TYPE_CHECKING:
     from dse.job import Job

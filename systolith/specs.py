@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflows.arch import Accelerator, Array, Memory
+from dataflows.documents import validate
 from dataflows.errors import SpecError
 from dataflows.yaml_lines import Document, parse_yaml, read_yaml
 from systolith import presets
-from systolith.documents import validate
 from systolith.textspec import integer, pairs, split_head, suggestion
 
 ENGINES = {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-from dataflows.errors import SpecError
+from dataflows.errors import SpecError, suggestion
 
 
 def split_head(text: str) -> tuple[str, str]:
@@ -42,9 +41,3 @@ def integer(text: str, path: str) -> int:
         return int(text)
     except ValueError:
         raise SpecError(path, text, "an integer", "correct the value") from None
-
-
-def suggestion(word: str, known: Iterable[str], otherwise: str = "remove or rename it") -> str:
-    """Return ``did you mean 'x'?`` for the nearest known word."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else otherwise

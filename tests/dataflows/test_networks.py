@@ -7,7 +7,7 @@ import pytest
 from dataflows import networks, onnx_model
 from dataflows.errors import SpecError
 from dataflows.layer_text import parse_layer, read_layers
-from dataflows.networks import catalogue, network, networks_json
+from dataflows.networks import CatalogueEntry, catalogue, network, networks_json, onnx_file
 from dataflows.onnx_import import import_onnx
 from dataflows.workload import Layer
 from tests.dataflows.onnx_models import node, save, weights
@@ -50,7 +50,7 @@ def test_ocr_networks(name, convs, gemms):
 def test_listing_has_the_fields_scripts_rely_on():
     rows = networks_json()
     assert [row["name"] for row in rows] == [found.name for found in catalogue()]
-    assert len(rows) == 12
+    assert len(rows) == 23
     for row in rows:
         assert set(row) == {"name", "layers", "macs", "parameters", "source"}
         assert row["layers"] > 0
@@ -59,6 +59,8 @@ def test_listing_has_the_fields_scripts_rely_on():
 
 def test_every_node_of_every_network_has_a_row():
     for found in catalogue():
+        if not isinstance(found, CatalogueEntry):
+            continue
         covered = import_onnx(found.path(), found.size)
         assert len(covered.coverage) == len(onnx_model.load_model(found.path()).graph.node)
         assert len({row.name for row in covered.coverage}) == len(covered.coverage)
@@ -79,7 +81,33 @@ def test_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(networks, "find_spec", lambda name: None)
     with pytest.raises(SpecError, match=r"systolith\[examples\]"):
         networks.entry("ocr_det").path()
-    assert {row["macs"] for row in networks_json()} == {None}
+    missing = [row for row in networks_json() if row["macs"] is None]
+    assert [row["name"] for row in missing] == [found.name for found in catalogue() if isinstance(found, CatalogueEntry)]
+
+
+def test_which_networks_have_a_file(tmp_path):
+    assert onnx_file("resnet50") == networks.entry("resnet50").path()
+    assert onnx_file("net.onnx").name == "net.onnx"
+    for text in ("vgg16", "bert_base:seq=4", "gemm:M=1,N=1,K=1", "a.yaml", "a.csv"):
+        assert onnx_file(text) is None
+    with pytest.raises(SpecError, match="a table of layers"):
+        networks.entry("vgg16").path()
+    with pytest.raises(SpecError, match="mobilenet_v2"):
+        onnx_file("mobilenetv2")
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "named"),
+    [
+        ("bert_base:sq=3", None, "seq"), ("bert_base:seq=513", None, "512"), ("bert_base:seq=0", None, "from 1"),
+        ("bert_base:seq=x", None, "integer"), ("bert_base:seq", None, "integer"), ("bert_base:seq=3,seq=4", None, "once"),
+        ("gpt2:seq=4,new=5", None, "seq=4"), ("resnet50:batch=2", None, "no options"), ("vgg16", (2, 2), "no input size"),
+        ("unet", (300, 400), "square"), ("unet:size=572", (300, 300), "once"), ("unet:size=20", None, "enc"),
+    ],
+)  # fmt: skip
+def test_options_are_checked(text, size, named):
+    with pytest.raises(SpecError, match=named):
+        network(text, size)
 
 
 def test_missing_onnx_names_the_extra(monkeypatch):
@@ -120,6 +148,15 @@ def test_onnx_path(tmp_path):
             Layer.conv("conv", K=2, C=2, N=3, H=6, W=6, R=3, S=3, padding=1, dilation=2),
         ),
         ("gemm:M=512,N=256,K=128", Layer.gemm("gemm", M=512, N=256, K=128)),
+        ("gemm:M=5,N=6,K=7,G=12", Layer.gemm("gemm", M=5, N=6, K=7, G=12)),
+        (
+            "gemm:M=5,N=6,K=7,input_bits=16,input_density=0.5,weight_density=.25",
+            Layer.gemm("gemm", M=5, N=6, K=7, input_bits=16, input_density=0.5, weight_density=0.25),
+        ),
+        (
+            "tconv:K=2,C=3,H=4,W=5,R=3,S=3,padding=1",
+            Layer.conv("tconv", K=2, C=3, H=4, W=5, R=3, S=3, padding=1),
+        ),
         (
             "gemm:M=1,N=2,K=3,bits=4,activation=relu",
             Layer.gemm("gemm", M=1, N=2, K=3, input_bits=4, weight_bits=4, activation="relu"),
@@ -150,6 +187,11 @@ def test_inline_layers(text, layer):
         ("conv:K=1e3,C=2,P=2,Q=2", "conv:K"),
         ("gemm:M=1,N=2,K=3,Z=1", "gemm:Z"),
         ("gemm:", "gemm:M"),
+        ("gemm:M=1,N=2,K=3,weight_density=0", "gemm:weight_density"),
+        ("gemm:M=1,N=2,K=3,input_density=nan", "gemm:input_density"),
+        ("tconv:K=1,C=1,H=2", "tconv:W"),
+        ("tconv:K=1,C=1,H=2,W=2,output_padding=0x-1", "tconv:output_padding"),
+        ("tconv:K=1,C=1,H=1,W=1,stride=2,output_padding=1,padding=1x1x0x0", "depends on the input"),
         ("conv:K=" + "9" * 5000 + ",C=2,P=2,Q=2", "conv:K"),
     ],
 )
@@ -157,6 +199,17 @@ def test_inline_errors_name_the_field(text, named):
     with pytest.raises(SpecError) as caught:
         network(text)
     assert named in str(caught.value)
+
+
+def test_a_transposed_layer_is_a_network_of_its_phases(tmp_path):
+    found = network("tconv:name=up,K=2,C=3,H=4,W=4,R=4,S=4,stride=2,padding=1")
+    assert [layer.name for layer in found.layers] == ["up.0x0", "up.0x1", "up.1x0", "up.1x1"]
+    assert (found.name, found.parameters, found.macs) == ("up", 2 * 3 * 16, 2 * 3 * 64 * 4)
+    with pytest.raises(SpecError, match="4 layers"):
+        parse_layer("tconv:K=2,C=3,H=4,W=4,R=4,S=4,stride=2,padding=1")
+    path = tmp_path / "up.yaml"
+    path.write_text("- {name: up, tconv: {K: 2, C: 3, H: 4, W: 4, R: 4, S: 4, stride: 2, padding: [1, 1, 1, 1]}}\n")
+    assert network(path).layers == found.layers
 
 
 GOOD = """\

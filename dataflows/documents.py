@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from dataflows.errors import SpecError
+from dataflows.errors import SpecError, suggestion
 from dataflows.yaml_lines import Document, Loc
-from systolith.textspec import suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -20,24 +20,25 @@ def validate(model: type[Model], document: Document) -> Model:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        raise _spec_error(model, document, error) from None
+        raise spec_error(model, error, document.where) from None
 
 
-def _spec_error(model: type[BaseModel], document: Document, error: ValidationError) -> SpecError:
+def spec_error(model: type[BaseModel], error: ValidationError, where: Callable[..., str]) -> SpecError:
+    """Turn pydantic's first problem into a `SpecError`; ``where(*path)`` says where a field stands."""
     # A misspelt field is also a missing one: the misspelling is the better message.
     problem = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     loc = tuple(part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("function-")))
     more = f" ({error.error_count() - 1} more after this)" if error.error_count() > 1 else ""
-    where, kind = document.where(*loc), problem["type"]
+    place, kind = where(*loc), problem["type"]
     if kind == "extra_forbidden":
         known = _fields_at(model, loc[:-1])
-        return SpecError(where, problem["input"], ", ".join(known), suggestion(str(loc[-1]), known) + more)
+        return SpecError(place, problem["input"], ", ".join(known), suggestion(str(loc[-1]), known) + more)
     if kind == "missing":
-        return SpecError(where, "nothing", "a value: this field is required", f"add {loc[-1]}{more}")
+        return SpecError(place, "nothing", "a value: this field is required", f"add {loc[-1]}{more}")
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return SpecError(where, problem["input"], "fields of the form `name: value`", f"correct the value{more}")
+        return SpecError(place, problem["input"], "fields of the form `name: value`", f"correct the value{more}")
     allowed = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return SpecError(where, problem["input"], allowed, f"correct the value{more}")
+    return SpecError(place, problem["input"], allowed, f"correct the value{more}")
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
