@@ -1,0 +1,232 @@
+"""Architectures for loop nests: storage levels, outermost first, with an array of instances between neighbours.
+
+Levels are listed from DRAM to the registers, as a mapping lists its loops. ``L3`` in a compact mapping counts from the
+innermost level, which is ``L0`` (codesign reference, 4.1). The innermost fanout leads to the multipliers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dataflows.errors import SpecError
+from dataflows.mapping import AXES
+from dataflows.nest.rules import TENSORS
+from dataflows.workload import DIMS
+
+Buffering = Literal["ideal", "double", "single"]
+BUFFERING = ("ideal", "double", "single")
+Triple = tuple[float, float, float]
+Position = Literal["offchip", "shared", "row", "column", "pe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One direction of an array: its name (``rows`` or ``cols``), size, and the dimensions it may unroll."""
+
+    name: str
+    size: int
+    dims: str = "".join(DIMS)
+
+    def __post_init__(self) -> None:
+        if self.name not in AXES:
+            raise SpecError("axis.name", self.name, " or ".join(AXES), "an array has these two directions")
+        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
+            raise SpecError(f"axis.{self.name}", self.size, "a positive integer", "correct the size")
+        if not self.dims or not set(self.dims) <= set(DIMS):
+            raise SpecError(f"axis.{self.name}.dims", self.dims, f"letters of {''.join(DIMS)}", "correct the dimensions")
+
+
+@dataclass(frozen=True, slots=True)
+class Fanout:
+    """The array of instances below a level, and the network that leads there.
+
+    Attributes
+    ----------
+    axes : tuple of Axis
+        Directions; none means one instance.
+    multicast : bool
+        One read serves all instances that want the same word (codesign reference, 4.4).
+    reduction : bool
+        Partial sums of several instances are added on their way up.
+    links : bool
+        Neighbours pass on input words that their windows share, so that the level reads their union once.
+    hop_pj : float
+        Energy of a word going from one instance to the next.
+    add_pj : float
+        Energy of one addition of the reduction network.
+    """
+
+    axes: tuple[Axis, ...] = ()
+    multicast: bool = True
+    reduction: bool = True
+    links: bool = False
+    hop_pj: float = 0.0
+    add_pj: float = 0.0
+
+    def __post_init__(self) -> None:
+        names = [axis.name for axis in self.axes]
+        if len(set(names)) != len(names):
+            raise SpecError("fanout.axes", names, "every axis once", "remove one")
+
+    @property
+    def size(self) -> int:
+        """Instances."""
+        return math.prod(axis.size for axis in self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageLevel:
+    """One storage level; triples are in the order weights, inputs, outputs.
+
+    Attributes
+    ----------
+    name : str
+        Unique within the architecture.
+    holds : frozenset of str
+        Tensors it stores; the others pass by.
+    read_pj, write_pj : tuple of float
+        Energy of one word, per tensor.
+    word_bits : tuple of int
+        Width of a word, per tensor.
+    capacity_bits : int, tuple or None
+        Size of one instance: shared by its tensors, or per tensor (None: that tensor's is unlimited), or unlimited.
+    bandwidth : float or None
+        Words per cycle of one instance, reads and writes together; None is unlimited.
+    read_bandwidth, write_bandwidth : float or None
+        The same for separate ports.
+    block_words : int
+        Each tensor's words are rounded up to whole blocks for energy.
+    buffering : str
+        ``ideal``: filling overlaps at no cost, as Timeloop assumes. ``double``: it overlaps and takes a second copy of every
+        tile. ``single``: one copy, and filling adds to the time.
+    fanout : Fanout
+        The instances of the level below that one instance feeds.
+    """
+
+    name: str
+    holds: frozenset[str]
+    read_pj: Triple = (0.0, 0.0, 0.0)
+    write_pj: Triple = (0.0, 0.0, 0.0)
+    word_bits: tuple[int, int, int] = (8, 8, 8)
+    capacity_bits: int | tuple[int | None, int | None, int | None] | None = None
+    bandwidth: float | None = None
+    read_bandwidth: float | None = None
+    write_bandwidth: float | None = None
+    block_words: int = 1
+    buffering: Buffering = "ideal"
+    fanout: Fanout = Fanout()
+
+    def __post_init__(self) -> None:
+        where = f"level {self.name}"
+        if not self.holds <= set(TENSORS):
+            raise SpecError(f"{where}.holds", sorted(self.holds), ", ".join(TENSORS), "correct the names")
+        if self.buffering not in BUFFERING:
+            raise SpecError(f"{where}.buffering", self.buffering, ", ".join(BUFFERING), "choose one of these")
+        for name in ("bandwidth", "read_bandwidth", "write_bandwidth"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise SpecError(f"{where}.{name}", value, "a positive number of words per cycle", "leave it out if unlimited")
+        if self.bandwidth is not None and (self.read_bandwidth or self.write_bandwidth):
+            raise SpecError(f"{where}.bandwidth", self.bandwidth, "one shared port or separate ports", "remove one of them")
+        if self.block_words < 1 or min(self.word_bits) < 1:
+            raise SpecError(f"{where}.block_words, word_bits", (self.block_words, self.word_bits), "at least 1", "correct them")
+        sizes = self.capacity_bits if isinstance(self.capacity_bits, tuple) else (self.capacity_bits,)
+        if any(size is not None and size < 1 for size in sizes):
+            raise SpecError(f"{where}.capacity_bits", self.capacity_bits, "positive numbers of bits", "leave it out if unlimited")
+        if min(*self.read_pj, *self.write_pj) < 0:
+            raise SpecError(f"{where}.read_pj, write_pj", (self.read_pj, self.write_pj), "no negative energy", "correct them")
+
+    @property
+    def copies(self) -> int:
+        """Copies of a tile that the capacity must hold."""
+        return 2 if self.buffering == "double" else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Storage levels around an array of multipliers.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    levels : tuple of StorageLevel
+        Outermost first; the outermost holds all tensors.
+    mac_pj : float
+        Energy of one multiply-accumulate.
+    psum_bits : int or None
+        Width of partial sums, for the strict rule; None: as wide as each level's words for outputs.
+    leakage_pj : float
+        Energy per cycle.
+    area_um2 : float or None
+        Area, where it is known.
+    source : str
+        Where the figures come from.
+    """
+
+    name: str
+    levels: tuple[StorageLevel, ...]
+    mac_pj: float
+    psum_bits: int | None = None
+    leakage_pj: float = 0.0
+    area_um2: float | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.levels:
+            raise SpecError(f"{self.name}.levels", "none", "at least one level", "add the outermost, which holds all tensors")
+        names = [level.name for level in self.levels]
+        if len(set(names)) != len(names):
+            raise SpecError(f"{self.name}.levels", names, "distinct names", "rename one")
+        if self.levels[0].holds != set(TENSORS):
+            where, allowed = f"{self.name}.{names[0]}.holds", "all of " + ", ".join(TENSORS)
+            raise SpecError(where, sorted(self.levels[0].holds), allowed, "the outermost level has them all")
+        if self.psum_bits is not None and self.psum_bits < 1:
+            raise SpecError(f"{self.name}.psum_bits", self.psum_bits, "a positive integer", "correct it")
+
+    @property
+    def pes(self) -> int:
+        """Multipliers."""
+        return math.prod(level.fanout.size for level in self.levels)
+
+    def index(self, name: str) -> int:
+        """Find a level by its name or by ``L0`` (innermost), ``L1``, ...; raise `SpecError` if there is none."""
+        names = [level.name for level in self.levels]
+        if name in names:
+            return names.index(name)
+        aliases = [f"L{len(names) - 1 - i}" for i in range(len(names))]
+        if name in aliases:
+            return aliases.index(name)
+        known = ", ".join(f"{alias} = {level}" for alias, level in zip(aliases, names, strict=True))
+        raise SpecError("mapping level", name, known, f"use the levels of {self.name}")
+
+    def instances(self, index: int) -> int:
+        """Instances of level `index`, counted from the outermost."""
+        return math.prod(level.fanout.size for level in self.levels[:index])
+
+    def position(self, index: int) -> Position:
+        """Where level `index` sits: off chip, shared by all, one per row, one per column, or one per PE."""
+        if index == 0:
+            return "offchip"
+        axes = {axis.name for level in self.levels[:index] for axis in level.fanout.axes if axis.size > 1}
+        if not axes:
+            return "shared"
+        below = {axis.name for level in self.levels[index:] for axis in level.fanout.axes if axis.size > 1}
+        if not below or len(axes) > 1:
+            return "pe"
+        return "column" if axes == {"cols"} else "row"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the YAML form."""
+        from dataflows.nest.architecture_text import architecture_to_dict
+
+        return architecture_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: Any, path: str = "architecture") -> Architecture:
+        """Read the YAML form; raise `SpecError` with the field's path."""
+        from dataflows.nest.architecture_text import architecture_from_dict
+
+        return architecture_from_dict(data, path)

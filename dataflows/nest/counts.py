@@ -1,0 +1,263 @@
+"""Words that move in a loop nest, in closed form (codesign reference, 4.1 to 4.5).
+
+A *flow* is what passes between a level that holds a tensor, the parent, and the next inner one that holds it, the child;
+the multipliers are the child of the innermost. Counts are of the whole array: all instances that are in use.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from dataflows.nest import window
+from dataflows.nest.nest import Nest, Trip
+from dataflows.nest.rules import RELEVANT, TENSORS, WINDOW, Rules
+
+MAC = -1
+"""Level number of the multipliers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Words of one tensor between a parent level and a child level, numbered from the innermost.
+
+    Attributes
+    ----------
+    tensor, parent, child
+        Whose words, between which levels; child is `MAC` at the multipliers.
+    reads : int
+        Words read from the parent: deliveries, or for outputs partial sums to be continued.
+    updates : int
+        Outputs written to the parent.
+    fills : int
+        Words written into the child.
+    drains : int
+        Outputs read from the child on their way up (strict rule only).
+    shared : int
+        Deliveries that needed no read of their own: multicast copies and words from a neighbour.
+    added : int
+        Partial sums that the network added on their way.
+    first : int
+        Outputs that reach the parent for the first time; updates and reads differ by them.
+    """
+
+    tensor: str
+    parent: int
+    child: int
+    reads: int
+    updates: int = 0
+    fills: int = 0
+    drains: int = 0
+    shared: int = 0
+    added: int = 0
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """All flows of a nest, and what follows from them.
+
+    Attributes
+    ----------
+    flows : tuple of Flow
+        By tensor, from the multipliers outward.
+    tiles : tuple of dict
+        ``{tensor: words}`` that one instance of each level holds, innermost level first.
+    instances : tuple of int
+        Instances in use of each level.
+    macs : int
+        Multiply-accumulates, padding included.
+    """
+
+    flows: tuple[Flow, ...]
+    tiles: tuple[dict[str, int], ...]
+    instances: tuple[int, ...]
+    macs: int
+    levels: tuple[dict[str, dict[str, int]], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        words = tuple({t: {"reads": 0, "writes": 0} for t in TENSORS if t in tile} for tile in self.tiles)
+        for flow in self.flows:
+            parent = words[flow.parent][flow.tensor]
+            parent["reads"] += flow.reads
+            parent["writes"] += flow.updates
+            if flow.child != MAC:
+                child = words[flow.child][flow.tensor]
+                child["reads"] += flow.drains
+                child["writes"] += flow.fills
+        object.__setattr__(self, "levels", words)
+
+
+def count(nest: Nest, rules: Rules | None = None) -> Counts:
+    """Count the words of a nest.
+
+    Parameters
+    ----------
+    nest : Nest
+        From `dataflows.nest.nest.bind`.
+    rules : Rules, optional
+        Timeloop's by default.
+    """
+    rules = rules or Rules()
+    depth = len(nest.trips)
+    instances = [1] * depth
+    for level in range(depth - 2, -1, -1):
+        instances[level] = instances[level + 1] * math.prod(s.extent for s in nest.spreads[level + 1])
+    above: list[list[Trip]] = [[] for _ in range(depth)]
+    for level in range(depth - 2, -1, -1):
+        above[level] = [*nest.trips[level + 1], *above[level + 1]]
+    steps = nest.steps
+    flows: list[Flow] = []
+    tiles: tuple[dict[str, int], ...] = tuple({} for _ in range(depth))
+    for tensor in TENSORS:
+        child = MAC
+        for parent in range(depth):
+            if tensor not in nest.holds[parent]:
+                continue
+            edge = _Edge(nest, rules, tensor, parent, child, instances[parent])
+            moved = edge.moved(above[child], steps)
+            flows.append(edge.outputs(*moved) if tensor == "outputs" else edge.operands(*moved))
+            tiles[parent][tensor] = _tile(nest, parent, tensor, rules)
+            child = parent
+    return Counts(tuple(flows), tiles, tuple(instances), steps * nest.pes)
+
+
+@dataclass(slots=True)
+class _Edge:
+    """One flow being counted: the instances of the child, sorted by what they have in common."""
+
+    nest: Nest
+    rules: Rules
+    tensor: str
+    parent: int
+    child: int
+    parents: int
+    distinct: int = 1
+    equal: int = 1
+    apart: int = 1
+    linked_rows: list[tuple[int, int]] = field(default_factory=list)
+    linked_cols: list[tuple[int, int]] = field(default_factory=list)
+    linked: int = 1
+
+    def __post_init__(self) -> None:
+        relevant, ly = RELEVANT[self.tensor], self.nest.layer
+        for level in range(self.child + 1, self.parent + 1):
+            net = self.nest.storage[level].fanout
+            joins = net.reduction if self.tensor == "outputs" else net.multicast
+            for dim, extent, step in self.nest.spreads[level]:
+                if dim not in relevant:
+                    self.equal *= extent
+                    self.apart *= 1 if joins else extent
+                elif self.tensor == "inputs" and net.links and dim in WINDOW:
+                    self.linked *= extent
+                    scale = (ly.stride if dim in "PQ" else ly.dilation)[dim in "QS"]
+                    (self.linked_cols if dim in "QS" else self.linked_rows).append((extent, step * scale))
+                else:
+                    self.distinct *= extent
+
+    def moved(self, above: list[Trip], steps: int) -> tuple[int, int]:
+        """Words into one child instance, and into each set of linked instances, over the whole run."""
+        if self.child == MAC:
+            if self.linked == 1:
+                return steps, steps
+            union = window.spread(1, self.linked_rows).bit_count() * window.spread(1, self.linked_cols).bit_count()
+            return steps, steps * union
+        tile = self.nest.tiles[self.child]
+        if self.tensor != "inputs":
+            words = _fetches(above, RELEVANT[self.tensor]) * math.prod(tile[dim] for dim in RELEVANT[self.tensor])
+            return words, words
+        planes = tile["N"] * tile["G"] * tile["C"]
+        rows, cols = _masks(self.nest, self.child, self.rules)
+        walk = _window_words if self.rules.halo == "timeloop" else _physical_words
+        own = planes * walk(above, rows, cols, self.nest)
+        if self.linked == 1:
+            return own, own
+        rows, cols = window.spread(rows, self.linked_rows), window.spread(cols, self.linked_cols)
+        return own, planes * walk(above, rows, cols, self.nest)
+
+    def operands(self, own: int, union: int) -> Flow:
+        """Flow of weights or inputs: one read serves all equal instances (codesign reference, 4.4)."""
+        reads = union * self.distinct * self.apart * self.parents
+        delivered = own * self.linked * self.distinct * self.equal * self.parents
+        fills = 0 if self.child == MAC else delivered
+        return Flow(self.tensor, self.parent, self.child, reads, fills=fills, shared=delivered - reads)
+
+    def outputs(self, own: int, _: int) -> Flow:
+        """Flow of partial sums (codesign reference, 4.5)."""
+        every = own * self.distinct * self.equal * self.parents
+        updates = own * self.distinct * self.apart * self.parents
+        whole = self.nest.tiles[-1]
+        first = math.prod(whole[dim] for dim in RELEVANT["outputs"])
+        for level in range(self.parent + 1, len(self.nest.spreads)):
+            first *= math.prod(s.extent for s in self.nest.spreads[level] if s.dim not in RELEVANT["outputs"])
+        fills = drains = 0
+        if self.child != MAC and self.rules.psums == "timeloop":
+            fills = every
+        elif self.child != MAC:
+            fills, drains = own * self.distinct * self.parents - first, every
+        return Flow(
+            self.tensor, self.parent, self.child, updates - first, updates, fills, drains, added=every - updates, first=first
+        )
+
+
+def _fetches(above: list[Trip], relevant: frozenset[str]) -> int:
+    """How often a tile is fetched: all loops from the first relevant one outward (codesign reference, 4.2)."""
+    times, started = 1, False
+    for dim, extent, _ in above:
+        started = started or dim in relevant
+        if started:
+            times *= extent
+    return times
+
+
+def _masks(nest: Nest, level: int, rules: Rules) -> tuple[int, int]:
+    """Rows and columns of the input tile of one instance."""
+    ly, tile, box = nest.layer, nest.tiles[level], rules.window == "box"
+    rows = window.touched(tile["P"], tile["R"], ly.stride[0], ly.dilation[0], box=box)
+    return rows, window.touched(tile["Q"], tile["S"], ly.stride[1], ly.dilation[1], box=box)
+
+
+def _tile(nest: Nest, level: int, tensor: str, rules: Rules) -> int:
+    tile = nest.tiles[level]
+    if tensor != "inputs":
+        return math.prod(tile[dim] for dim in RELEVANT[tensor])
+    rows, cols = _masks(nest, level, rules)
+    return tile["N"] * tile["G"] * tile["C"] * rows.bit_count() * cols.bit_count()
+
+
+def _shift(trip: Trip, nest: Nest) -> tuple[int, int]:
+    """(rows, columns) by which one step of a loop moves the input window."""
+    dim, _, step = trip
+    if dim == "P":
+        return step * nest.layer.stride[0], 0
+    if dim == "R":
+        return step * nest.layer.dilation[0], 0
+    if dim == "Q":
+        return 0, step * nest.layer.stride[1]
+    return (0, step * nest.layer.dilation[1]) if dim == "S" else (0, 0)
+
+
+def _window_words(above: list[Trip], rows: int, cols: int, nest: Nest) -> int:
+    """Input pixels fetched, Timeloop's halo rule: only the innermost loop keeps what two windows share."""
+    full = rows.bit_count() * cols.bit_count()
+    if not above or above[0].dim not in WINDOW:
+        return full * _fetches(above, RELEVANT["inputs"])
+    down, right = _shift(above[0], nest)
+    fresh = full - window.kept(rows, down) * window.kept(cols, right)
+    return (full + (above[0].extent - 1) * fresh) * math.prod(trip.extent for trip in above[1:])
+
+
+def _physical_words(above: list[Trip], rows: int, cols: int, nest: Nest) -> int:
+    """Input pixels fetched when every step keeps what the old and the new window share (codesign reference, 4.3)."""
+    full = rows.bit_count() * cols.bit_count()
+    words, outer = full, math.prod(trip.extent for trip in above)
+    down = right = 0  # how far the loops inside have moved the window
+    lost = False  # a loop inside changes the channel, group or image: nothing is left to keep
+    for trip in above:
+        outer //= trip.extent
+        step_down, step_right = _shift(trip, nest)
+        lost = lost or trip.dim in "NGC"
+        fresh = full if lost else full - window.kept(rows, step_down - down) * window.kept(cols, step_right - right)
+        words += (trip.extent - 1) * outer * fresh
+        down, right = down + (trip.extent - 1) * step_down, right + (trip.extent - 1) * step_right
+    return words

@@ -1,0 +1,183 @@
+"""A mapping bound to a layer and an architecture: what the closed form and the walker read.
+
+Levels are numbered from the innermost here (codesign reference, 4.1). A tile holds everything that the loops of its own
+and of all inner levels walk, time and space alike; the extents of a dimension multiply to at least its size, and where
+they exceed it the layer is padded to them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dataflows.errors import SpecError
+from dataflows.feasible import Infeasible, InfeasibleError
+from dataflows.mapping import Loop, Mapping
+from dataflows.nest.architecture import Architecture, StorageLevel
+from dataflows.nest.rules import LETTERS, TENSORS
+from dataflows.workload import DIMS, Layer
+
+_NAME = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<held>[WIO]*)\])?")
+
+
+class Trip(NamedTuple):
+    """A loop over time: `extent` iterations of `dim`, `step` elements apart."""
+
+    dim: str
+    extent: int
+    step: int
+
+
+class Spread(NamedTuple):
+    """A loop over space: `extent` instances, `step` elements of `dim` apart."""
+
+    dim: str
+    extent: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """A bound mapping; all tuples run from the innermost level to the outermost.
+
+    Attributes
+    ----------
+    layer : Layer
+        The layer.
+    arch : Architecture
+        The hardware.
+    storage : tuple of StorageLevel
+        Its levels, innermost first.
+    trips : tuple of tuple of Trip
+        Loops over time by level, innermost first, those of one iteration left out.
+    spreads : tuple of tuple of Spread
+        Loops over the instances below each level.
+    holds : tuple of frozenset
+        Tensors that stay at each level under this mapping.
+    tiles : tuple of dict
+        ``{dim: extent}`` of the tile of one instance of each level.
+    """
+
+    layer: Layer
+    arch: Architecture
+    storage: tuple[StorageLevel, ...]
+    trips: tuple[tuple[Trip, ...], ...]
+    spreads: tuple[tuple[Spread, ...], ...]
+    holds: tuple[frozenset[str], ...]
+    tiles: tuple[dict[str, int], ...]
+
+    @property
+    def steps(self) -> int:
+        """Cycles that the multipliers take, padding included."""
+        return math.prod(trip.extent for trips in self.trips for trip in trips)
+
+    @property
+    def pes(self) -> int:
+        """Multipliers in use."""
+        return math.prod(spread.extent for spreads in self.spreads for spread in spreads)
+
+
+def bind(layer: Layer, arch: Architecture, mapping: Mapping) -> Nest:
+    """Bind a mapping.
+
+    Parameters
+    ----------
+    layer, arch : Layer, Architecture
+        What is mapped, and where.
+    mapping : Mapping
+        Outermost level first. Levels are named as in `arch` or ``L0`` (innermost) upwards; levels without loops may be
+        left out. ``NAME[WI]`` says which tensors stay at the level, all that it can hold where nothing is said.
+
+    Raises
+    ------
+    SpecError
+        For levels, loops or tensors that the architecture does not have, and for a nest that does not cover the layer.
+    InfeasibleError
+        If an axis has fewer instances than the loops on it.
+    """
+    count = len(arch.levels)
+    loops: list[tuple[Loop, ...]] = [()] * count
+    holds = [level.holds for level in arch.levels]
+    last = -1
+    for number, level in enumerate(mapping.levels):
+        path = f"mapping.levels[{number}]"
+        index, held = _level(arch, level.name, path)
+        if index <= last:
+            raise SpecError(path, level.name, "levels from the outermost to the innermost, each once", "reorder them")
+        last, loops[index] = index, level.loops
+        if held is not None:
+            holds[index] = held
+    if holds[0] != set(TENSORS):
+        raise SpecError(f"mapping: {arch.levels[0].name}", sorted(holds[0]), "all tensors", "all come from and go to this level")
+    return _bound(layer, arch, loops[::-1], holds[::-1])
+
+
+def _level(arch: Architecture, text: str, path: str) -> tuple[int, frozenset[str] | None]:
+    match = _NAME.fullmatch(text)
+    if not match:
+        raise SpecError(path, text, "NAME or NAME[WIO]", "write for example L1[IO]")
+    index = arch.index(match["name"])
+    if match["held"] is None:
+        return index, None
+    held = frozenset(LETTERS[letter] for letter in match["held"])
+    level = arch.levels[index]
+    if not held <= level.holds:
+        extra = ", ".join(sorted(held - level.holds))
+        raise SpecError(path, f"{extra} held by {level.name}", ", ".join(sorted(level.holds)), "keep only these there")
+    return index, held
+
+
+def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], holds: list[frozenset[str]]) -> Nest:
+    storage = arch.levels[::-1]
+    extents = dict.fromkeys(DIMS, 1)
+    trips, spreads, tiles = [], [], []
+    for level, nest in zip(storage, loops, strict=True):
+        _check_loops(nest, level, arch)
+        space: list[Spread] = []
+        for loop in reversed(nest):
+            if loop.axis is not None and loop.extent > 1:
+                space.append(Spread(loop.dim, loop.extent, extents[loop.dim]))
+                extents[loop.dim] *= loop.extent
+        time: list[Trip] = []
+        for loop in reversed(nest):
+            if loop.axis is None and loop.extent > 1:
+                step = extents[loop.dim]
+                if loop.step not in (1, step):
+                    allowed = f"step {step}, the product of the inner loops over {loop.dim}"
+                    raise SpecError(f"mapping: {level.name}", str(loop), allowed, "leave the step out")
+                time.append(Trip(loop.dim, loop.extent, step))
+                extents[loop.dim] *= loop.extent
+        trips.append(tuple(time))
+        spreads.append(tuple(space))
+        tiles.append(dict(extents))
+    for dim in DIMS:
+        if extents[dim] < getattr(layer, dim):
+            allowed = f"at least {getattr(layer, dim)}, the size of {dim} in {layer.name}"
+            raise SpecError(f"mapping: {dim}", extents[dim], allowed, f"let the extents of {dim} multiply to its size")
+    return Nest(layer, arch, storage, tuple(trips), tuple(spreads), tuple(holds), tuple(tiles))
+
+
+def _check_loops(loops: tuple[Loop, ...], level: StorageLevel, arch: Architecture) -> None:
+    """Refuse dimensions and axes that do not exist, and axes that are too short."""
+    used: Counter[str] = Counter()
+    axes = {axis.name: axis for axis in level.fanout.axes}
+    for loop in loops:
+        if loop.dim not in DIMS:
+            raise SpecError(f"mapping: {level.name}", str(loop), f"dimensions {' '.join(DIMS)}", "write P and Q apart")
+        if loop.axis is None or loop.extent == 1:
+            continue
+        where = f"mapping: {level.name}"
+        if loop.axis not in axes:
+            allowed = ", ".join(axes) or "no spatial loops: one instance below"
+            raise SpecError(where, str(loop), allowed, f"see the array of {arch.name}")
+        axis = axes[loop.axis]
+        if loop.dim not in axis.dims:
+            raise SpecError(where, str(loop), f"{' '.join(axis.dims)} on {axis.name}", "unroll one of these")
+        used[loop.axis] = (used[loop.axis] or 1) * loop.extent
+    for name, extent in used.items():
+        if extent > axes[name].size:
+            remedy = f"unroll at most {axes[name].size} there"
+            raise InfeasibleError([Infeasible(level.name, extent, axes[name].size, f"instances on {name}", remedy)])
