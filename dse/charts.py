@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Result = dict[str, Any]
-WIDTH = 7.4  # inches; the page scales pictures to its column
+WIDE, HALF = 9.0, 5.4  # inches; the page scales pictures to one column or to half of it
+FAR = 4  # trials worse than the best by more than this factor are not shown
 INK, FAINT, ACCENT, WARM = "#1d2733", "#b6c2cf", "#0b6e99", "#c8553d"
 LEVELS = {
     "dram": "#c8553d", "input_buffer": "#0b6e99", "weight_buffer": "#4fa3c7", "accumulator": "#6b8e4e",
@@ -32,8 +33,8 @@ STYLE = {
 UNITS = {"edp": "pJ x cycles", "energy": "pJ", "latency": "cycles"}
 
 
-def draw(height: float, paint: Callable[[Axes], None], name: str) -> str:
-    """Return one picture as an ``<svg>`` element that fits its column; its identifiers begin with `name`."""
+def draw(size: tuple[float, float], paint: Callable[[Axes], None], name: str) -> str:
+    """Return one picture of (width, height) inches as an ``<svg>`` element; its identifiers begin with `name`."""
     try:
         import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -42,7 +43,7 @@ def draw(height: float, paint: Callable[[Axes], None], name: str) -> str:
         fix = "install it with: pip install 'systolith[dse]'"
         raise SpecError("matplotlib", "not installed", "the matplotlib package, for the report", fix) from error
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         paint(figure.add_subplot())
         return _inline(figure, name)
@@ -74,11 +75,16 @@ def front(result: Result) -> str:
         _scatter(axes, result["baselines"], s=38, marker="D", color=WARM, label="human baseline, same mapper", zorder=4)
         _scatter(axes, [best], s=150, marker="*", color="#f2b705", edgecolors=INK, linewidths=0.7, label="winner", zorder=5)
         axes.set(xscale="log", yscale="log", xlabel="cycles of the network (log)", ylabel="energy of the network, mJ (log)")
+        shown = [*trials, *result["baselines"], best]
+        for which, limit in ((0, axes.set_xlim), (1, axes.set_ylim)):
+            values = sorted(_xy(shown)[which])
+            known = max(_xy([*result["baselines"], best])[which])
+            limit(values[0] * 0.95, max(known, min(values[-1], values[0] * FAR)) * 1.05)
         _plain_ticks(axes)
         axes.grid(color="#e8edf2", which="both")
-        axes.legend(loc="upper left", fontsize=8)
+        axes.legend(loc="lower right", fontsize=8)
 
-    return draw(4.2, paint, "front")
+    return draw((HALF, 4.0), paint, "front")
 
 
 def progress(result: Result) -> str:
@@ -93,11 +99,11 @@ def progress(result: Result) -> str:
         base = result["baseline"]
         axes.axhline(base["value"], color=WARM, linewidth=1, linestyle="--", label=f"best baseline: {base['name']}")
         axes.set(yscale="log", xlabel="evaluations", ylabel=f"{objective}, {UNITS[objective]} (log)")
-        axes.set_ylim(min(values) * 0.93, max(min(values) * 12, base["value"] * 1.2))
+        axes.set_ylim(min(values) * 0.93, max(min(values) * FAR**2, base["value"] * 1.2))
         axes.grid(color="#e8edf2", which="both")
         axes.legend(loc="upper right", fontsize=8)
 
-    return draw(3.3, paint, "progress")
+    return draw((HALF, 4.0), paint, "progress")
 
 
 def layer_cycles(result: Result) -> str:
@@ -147,7 +153,7 @@ def level_energy(result: Result) -> str:
         axes.invert_yaxis()
         axes.legend(loc="lower right", fontsize=8)
 
-    return draw(3.1, paint, "levels")
+    return draw((WIDE, 3.1), paint, "levels")
 
 
 def roofline(result: Result) -> str:
@@ -175,7 +181,7 @@ def roofline(result: Result) -> str:
             if handle is not None:
                 handle.set_sizes([36])  # type: ignore[attr-defined]
 
-    return draw(3.8, paint, "roofline")
+    return draw((WIDE, 4.2), paint, "roofline")
 
 
 def _bars(label: str, layers: Sequence[Result], parts: dict[str, tuple[str, list[float]]], name: str) -> str:
@@ -191,9 +197,9 @@ def _bars(label: str, layers: Sequence[Result], parts: dict[str, tuple[str, list
         axes.set_yticks(list(rows), marks, fontsize=8)
         axes.set(xlabel=label, ylim=(len(layers) - 0.4, -0.6))
         axes.grid(color="#e8edf2", axis="x")
-        axes.legend(loc="lower right", fontsize=8)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4 if len(parts) > 4 else 2, fontsize=7.5)
 
-    return draw(1.0 + 0.19 * len(layers), paint, name)
+    return draw((HALF, 1.1 + 0.19 * len(layers)), paint, name)
 
 
 def _scatter(axes: Axes, points: Sequence[Result], **style: Any) -> None:
@@ -208,7 +214,7 @@ def _plain_ticks(axes: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
         axis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:.3g}" if value < 1e4 else f"{value / 1e6:g} M"))
         axis.set_minor_formatter(NullFormatter())
 

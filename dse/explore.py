@@ -19,7 +19,7 @@ from dse.evaluate import Trial, map_exactly
 from dse.gains import MappedBaseline, map_baseline, value
 from dse.job import Job
 from dse.report import write_report
-from dse.result import design, summary
+from dse.result import design, shape, summary
 from dse.search import Progress, Search
 from dse.space import Space
 from dse.study import Study
@@ -168,7 +168,8 @@ def build(job: Job, loaded: Imported, found: Found, folder: Path, progress: Tick
         return {"passed": False, "error": str(error), "simulator": "verilator", "cases": [], "seconds": 0.0} | about
     data = report.to_dict() | about
     for entry, case in zip(data["cases"], picked.cases, strict=True):
-        entry["kind"] = case.layer.kind
+        original = next(layer for layer in loaded.network.layers if layer.name == case.name)
+        entry |= {"kind": original.kind, "shape": shape(original)}
         entry["onnxruntime"] = _outside(case, picked, found.winner)
     equal = sum(case.passed for case in report.cases)
     say(

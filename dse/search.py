@@ -34,7 +34,10 @@ FURTHER_ROWS = (0.2, 0.8)
 """Every second fresh start takes the mean of the rows gene from here, to look elsewhere; the others look closely round the
 best point so far."""
 
-PATIENCE = 10
+CLOSE = {"rows": 0.1, "cols": 0.1} | dict.fromkeys(BUFFERS, 0.5)
+"""What a close look multiplies the first deviations by: mostly the same array, other buffers."""
+
+PATIENCE = 7
 """Generations without a better value than the start's best after which the optimiser starts afresh from another seed."""
 
 MOST_IDLE_STARTS = 20
@@ -158,7 +161,7 @@ class Search:
         choices = [each for each in (lanes, TILE_BLOCKS) if len(each) > 1]
         middle = [(len(each) - 1) / 2 for each in choices]
         if start % 2 and best is not None:
-            mean, deviation = np.clip(best.genes, 0, 1), deviation / 2
+            mean, deviation = np.clip(best.genes, 0, 1), deviation * [CLOSE[gene] for gene in GENES]
             middle = [float(each.index(best.lanes if each is lanes else best.tile_blocks)) for each in choices]
         elif start:
             mean[GENES.index("rows")] = rng.uniform(*FURTHER_ROWS)
