@@ -18,7 +18,7 @@ def bert_base(seq: int = 512, batch: int = 1) -> Network:
     """BERT-base (Devlin et al., 2018): encoder and pooler; the embedding is a table look-up and not a layer."""
     _within("bert_base:seq", seq, BERT_POSITIONS)
     net = Builder("bert_base", (WIDTH, 1, seq), batch)
-    net.elementwise("embedding.norm", "layernorm")
+    net.elementwise("embedding.norm", "norm")
     for index in range(DEPTH):
         _block(net, f"layer{index}", queries=seq, keys=seq, joined=False)
     net.gemm("pooler", M=batch, N=WIDTH, K=WIDTH)
@@ -51,7 +51,7 @@ def gpt2(seq: int = 1024, new: int = 0, batch: int = 1) -> Network:
     net = Builder("gpt2", (WIDTH, 1, queries), batch)
     for index in range(DEPTH):
         _block(net, f"layer{index}", queries=queries, keys=seq, joined=True)
-    net.elementwise("norm", "layernorm", batch * queries * WIDTH)
+    net.elementwise("norm", "norm", batch * queries * WIDTH)
     net.gemm("head", M=batch * queries, N=GPT2_VOCABULARY, K=WIDTH)
     return net.network(f"Radford et al. 2019, small, {queries} of {seq} tokens computed")
 
@@ -70,12 +70,12 @@ def _block(net: Builder, name: str, *, queries: int, keys: int, joined: bool) ->
     net.product(pv)
     net.gemm(f"{name}.project", M=rows, N=WIDTH, K=WIDTH)
     net.elementwise(f"{name}.add1", "add", words, operands=2)
-    net.elementwise(f"{name}.norm1", "layernorm", words)
+    net.elementwise(f"{name}.norm1", "norm", words)
     net.gemm(f"{name}.ffn1", M=rows, N=HIDDEN, K=WIDTH)
     net.elementwise(f"{name}.gelu", "activation", rows * HIDDEN)
     net.gemm(f"{name}.ffn2", M=rows, N=WIDTH, K=HIDDEN)
     net.elementwise(f"{name}.add2", "add", words, operands=2)
-    net.elementwise(f"{name}.norm2", "layernorm", words)
+    net.elementwise(f"{name}.norm2", "norm", words)
 
 
 def _within(path: str, seq: int, most: int) -> None:

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 from dataflows.errors import SpecError
 from dataflows.onnx_coverage import NodeStatus, followers, status_elsewhere
 from dataflows.onnx_graph import Graph
-from dataflows.onnx_layers import LAYER_OPS, NotALayer, layer_of
+from dataflows.onnx_layers import LAYER_OPS, NotALayer, layer_of, product_of
 from dataflows.onnx_model import Shapes, load_model
 from dataflows.onnx_shapes import infer_shapes
+from dataflows.onnx_traffic import traffic_of
+from dataflows.onnx_transposed import transposed_of
+from dataflows.traffic import TrafficLayer
 from dataflows.workload import Layer, Network
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Imported:
     Attributes
     ----------
     network : Network
-        The mapped layers in execution order.
+        The mapped layers in execution order, and what the nodes left to the host read and write.
     coverage : tuple of NodeStatus
         One row per node of the graph, in file order.
     """
@@ -60,7 +63,22 @@ class Imported:
         return {"network": self.network.to_dict(), "coverage": [row.to_dict() for row in self.coverage]}
 
 
-def import_onnx(path: str | Path, shapes: Shapes | None = None, *, name: str = "", source: str = "") -> Imported:
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    """What became of a node that the array computes: its layers, the weights they share, and the node's output channels."""
+
+    layers: tuple[Layer, ...]
+    weights: str
+    parameters: int
+    channels: int
+    axis: int
+    reason: str
+
+
+def import_onnx(
+    path: str | Path, shapes: Shapes | None = None, *, name: str = "", source: str = "", transposed: bool = False,
+    products: bool = False,
+) -> Imported:  # fmt: skip
     """Read an ONNX file.
 
     Parameters
@@ -71,6 +89,11 @@ def import_onnx(path: str | Path, shapes: Shapes | None = None, *, name: str = "
         Sizes for dynamic inputs: full shapes by input name, or (H, W); see `dataflows.onnx_model.fix_shapes`.
     name, source : str
         Of the network; the file stem and the path when empty.
+    transposed : bool
+        Map ConvTranspose nodes with constant weights, one layer per stride phase; the host computes them otherwise.
+    products : bool
+        Map MatMul nodes of two tensors computed at run time, such as Q x K^T, as batched products; the host computes them
+        otherwise.
 
     Returns
     -------
@@ -83,33 +106,51 @@ def import_onnx(path: str | Path, shapes: Shapes | None = None, *, name: str = "
         Missing file, bytes that are not ONNX, shapes that do not fit.
     """
     model = infer_shapes(load_model(path, shapes), str(path))
-    return import_model(model, name=name or Path(path).stem, source=source or str(path))
+    name, source = name or Path(path).stem, source or str(path)
+    return import_model(model, name=name, source=source, transposed=transposed, products=products)
 
 
-def import_model(model: ModelProto, *, name: str, source: str = "") -> Imported:
+def import_model(model: ModelProto, *, name: str, source: str = "", transposed: bool = False, products: bool = False) -> Imported:
     """Turn a model with inferred shapes into layers and a coverage table; see `import_onnx`."""
     graph = Graph(model)
     layers: list[Layer] = []
+    traffic: list[TrafficLayer] = []
     weights: dict[str, int] = {}
     folded: dict[int, str] = {}
     rows: list[NodeStatus] = []
+    operators = (*LAYER_OPS, "ConvTranspose") if transposed else LAYER_OPS
     for node, label in zip(graph.nodes, list(graph.names()), strict=True):
         if id(node) in folded:
             rows.append(NodeStatus(label, node.op_type, "folded", folded[id(node)]))
             continue
         status, reason = status_elsewhere(node, graph)
-        if node.op_type in LAYER_OPS and node.domain in ("", "ai.onnx") and reason != "constant":
+        if node.op_type in operators and node.domain in ("", "ai.onnx") and reason != "constant":
             try:
-                layer, tensor, axis = layer_of(node, graph, label)
+                found = _describe(node, graph, label, products)
             except NotALayer as why:
                 status, reason = why.status, why.reason
             except SpecError as error:
                 status, reason = "rejected", str(error)
             else:
-                after, activation = followers(graph, node, layer.G * layer.K, axis)
+                after, activation = followers(graph, node, found.channels, found.axis)
                 folded |= {id(follower): f"{text} of {label}" for follower, text in after}
-                layers.append(replace(layer, activation=activation))
-                weights[graph.origin(tensor)] = layer.parameters
-                status, reason = "mapped", layer.kind
+                layers += [replace(layer, activation=activation) for layer in found.layers]
+                if found.weights:
+                    weights[graph.origin(found.weights)] = found.parameters
+                status, reason = "mapped", found.reason
+        if status == "host" and (entry := traffic_of(node, graph, label, layers[-1].name if layers else "")) is not None:
+            traffic.append(entry)
         rows.append(NodeStatus(label, node.op_type, status, reason))
-    return Imported(Network(name, tuple(layers), sum(weights.values()), source), tuple(rows))
+    return Imported(Network(name, tuple(layers), sum(weights.values()), source, tuple(traffic)), tuple(rows))
+
+
+def _describe(node: NodeProto, graph: Graph, label: str, products: bool) -> _Mapped:
+    """Describe one node; errors as `dataflows.onnx_layers.layer_of`."""
+    if node.op_type == "ConvTranspose":
+        split, tensor, channels, axis = transposed_of(node, graph, label)
+        return _Mapped(split.layers, tensor, split.parameters, channels, axis, f"transposed: {len(split.layers)} stride phases")
+    if products and node.op_type == "MatMul" and len(node.input) == 2 and not any(map(graph.is_constant, node.input)):
+        layer = product_of(node, graph, label)
+        return _Mapped((layer,), "", 0, layer.K, -1, "product of two activations")
+    layer, tensor, axis = layer_of(node, graph, label)
+    return _Mapped((layer,), tensor, layer.parameters, layer.G * layer.K, axis, layer.kind)

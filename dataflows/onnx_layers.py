@@ -24,6 +24,22 @@ class NotALayer(Exception):
         super().__init__(reason)
 
 
+def product_of(node: NodeProto, graph: Graph, name: str) -> Layer:
+    """Describe a MatMul of two tensors computed at run time, such as Q x K^T, as a batch of independent products.
+
+    Raises
+    ------
+    NotALayer
+        When shapes are unknown, or one operand is shared by part of the batch.
+    """
+    a, b = known(graph, *node.input[:2])
+    if min(len(a), len(b)) < 2 or a[:-2] != b[:-2]:
+        raise NotALayer("host", f"products of {a} and {b} share operands within the batch")
+    if a[-1] != b[-2]:
+        raise NotALayer("rejected", f"inner sizes {a[-1]} and {b[-2]} differ")
+    return Layer.gemm(name, M=a[-2], N=b[-1], K=a[-1], G=math.prod(a[:-2]))
+
+
 def layer_of(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
     """Describe a Conv, Gemm or MatMul as a layer.
 
@@ -50,7 +66,8 @@ def layer_of(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]
     return _gemm(node, graph, name) if node.op_type == "Gemm" else _matmul(node, graph, name)
 
 
-def _known(graph: Graph, *names: str) -> list[tuple[int, ...]]:
+def known(graph: Graph, *names: str) -> list[tuple[int, ...]]:
+    """Return shapes; raise `NotALayer` when one is not known."""
     shapes = []
     for name in names:
         shape = graph.shape(name)
@@ -64,18 +81,18 @@ def _conv(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
     data, weights = node.input[:2]
     if not graph.is_constant(weights):
         raise NotALayer("host", "its weights are computed at run time")
-    x, w = _known(graph, data, weights)
+    x, w = known(graph, data, weights)
     if len(x) != len(w) or len(x) not in (3, 4):
         raise NotALayer("host", f"{len(w) - 2} sliding dimensions; the array slides over one or two")
     found = attributes(node)
     axes = len(x) - 2
-    stride, dilation = _integers(found, "strides", (1,) * axes), _integers(found, "dilations", (1,) * axes)
+    stride, dilation = integers(found, "strides", (1,) * axes), integers(found, "dilations", (1,) * axes)
     begin, end = _pads(found, x[2:], w[2:], stride, dilation)
-    (group,) = _integers(found, "group", (1,))
+    (group,) = integers(found, "group", (1,))
     if x[1] != w[1] * group:
         raise NotALayer("rejected", f"{x[1]} input channels, but weights for {w[1]} x {group}")
-    size, taps, step, gap = (_two(values, 1) for values in (x[2:], w[2:], stride, dilation))  # a 1-D convolution has one row
-    (top, left), (bottom, right) = _two(begin, 0), _two(end, 0)
+    size, taps, step, gap = (two(values, 1) for values in (x[2:], w[2:], stride, dilation))  # a 1-D convolution has one row
+    (top, left), (bottom, right) = two(begin, 0), two(end, 0)
     layer = Layer.conv(
         name, N=x[0], K=w[0], C=x[1], G=group, H=size[0], W=size[1], R=taps[0], S=taps[1],
         stride=step, dilation=gap, padding=(top, left, bottom, right),
@@ -83,7 +100,7 @@ def _conv(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
     return layer, weights, -1 - axes
 
 
-def _integers(found: dict[str, Any], name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+def integers(found: dict[str, Any], name: str, default: tuple[int, ...]) -> tuple[int, ...]:
     """Return an attribute of one or several integers; as many as the default has."""
     value = found.get(name, default)
     several = (value,) if isinstance(value, int) else value
@@ -92,7 +109,7 @@ def _integers(found: dict[str, Any], name: str, default: tuple[int, ...]) -> tup
     return tuple(several)
 
 
-def _two(values: tuple[int, ...], fill: int) -> tuple[int, int]:
+def two(values: tuple[int, ...], fill: int) -> tuple[int, int]:
     """Return (rows, columns) of one or two axes."""
     return (values[0], values[1]) if len(values) == 2 else (fill, values[0])
 
@@ -106,7 +123,7 @@ def _pads(
     if auto == "VALID":
         return (0,) * axes, (0,) * axes
     if auto not in ("SAME_UPPER", "SAME_LOWER"):
-        pads = _integers(found, "pads", (0,) * 2 * axes)
+        pads = integers(found, "pads", (0,) * 2 * axes)
         return pads[:axes], pads[axes:]
     begin, end = [], []
     for have, tap, step, gap in zip(size, taps, stride, dilation, strict=True):
@@ -121,7 +138,7 @@ def _gemm(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
     data, weights = node.input[:2]
     if not graph.is_constant(weights):
         raise NotALayer("host", "a product of two tensors computed at run time")
-    a, b = _known(graph, data, weights)
+    a, b = known(graph, data, weights)
     if len(a) != 2 or len(b) != 2:
         raise NotALayer("rejected", f"Gemm of ranks {len(a)} and {len(b)}; both must be matrices")
     found = attributes(node)
@@ -136,7 +153,7 @@ def _matmul(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
     left, right = node.input[:2]
     if not graph.is_constant(left) and not graph.is_constant(right):
         raise NotALayer("host", "a product of two tensors computed at run time")
-    a, b = _known(graph, left, right)
+    a, b = known(graph, left, right)
     flipped = not graph.is_constant(right)  # W x = (x^T W^T)^T: the same products with the operands' roles exchanged
     data, weights = (_transposed(b), _transposed(a)) if flipped else (a, b)
     if len(weights) < 2 or math.prod(weights[:-2]) != 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dataflows.errors import SpecError
 
-OPS = ("add", "mul", "activation", "maxpool", "avgpool", "softmax", "layernorm")
+OPS = ("add", "mul", "activation", "maxpool", "avgpool", "softmax", "norm", "move")
 
 
 @dataclass(frozen=True, slots=True)

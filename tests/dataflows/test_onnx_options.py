@@ -1,0 +1,148 @@
+"""Nodes that the array computes when asked to, and nodes that only move data."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from dataflows.networks import entry, network
+from dataflows.onnx_graph import Graph
+from dataflows.onnx_import import import_onnx
+from dataflows.onnx_model import load_model
+from dataflows.onnx_shapes import infer_shapes
+from dataflows.onnx_transposed import transposed_of
+from tests.dataflows.onnx_models import node, save, weights
+from tests.dataflows.phases import by_phases
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("models")
+
+
+@st.composite
+def operations(draw):
+    """Input, filter and attributes of a ConvTranspose, sized by padding, by SAME or by a wanted output."""
+    axes = draw(st.sampled_from((1, 2)))
+    several = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(axes))  # noqa: E731
+    group, size, taps, strides = draw(st.integers(1, 2)), several(1, 5), several(1, 4), several(1, 3)
+    shape = (draw(st.integers(1, 2)), group * draw(st.integers(1, 3)), *size)
+    found = {"strides": strides, "group": group, "dilations": several(1, 2)}
+    sizing = draw(st.sampled_from(("pads", "VALID", "SAME_UPPER", "SAME_LOWER", "output_shape")))
+    reach = [strides[i] * (size[i] - 1) + (taps[i] - 1) * found["dilations"][i] + 1 for i in range(axes)]
+    if sizing == "pads":
+        found["output_padding"] = tuple(draw(st.integers(0, step - 1)) for step in strides)
+        pads = several(0, 2) + several(0, 2)
+        assume(all(reach[i] > pads[i] + pads[i + axes] for i in range(axes)))
+        found["pads"] = pads
+    elif sizing == "output_shape":
+        found["output_shape"] = tuple(max(1, each - draw(st.integers(0, 3))) for each in reach)
+    else:
+        found["auto_pad"] = sizing
+    return shape, (shape[1], draw(st.integers(1, 3)), *taps), found
+
+
+@settings(max_examples=60, deadline=None)
+@given(operations(), st.integers(0, 2**32 - 1))
+def test_transposed_nodes_are_the_same_operation(folder, case, seed):
+    shape, filters, attributes = case
+    rng = np.random.default_rng(seed)
+    x, w = (rng.integers(-4, 5, size).astype(np.float32) for size in (shape, filters))
+    operation = node("ConvTranspose", ["x", "w"], ["y"], "up", **attributes)
+    path = save(folder / "t.onnx", [operation], {"x": shape}, ["y"], {"w": w})
+    expected = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    imported = import_onnx(path, transposed=True)
+    if imported.coverage[0].status == "host":  # SAME asks for outputs that the filter does not reach, or for none it reaches
+        assert imported.coverage[0].reason in (
+            "an output larger than the filter reaches",
+            "its output does not depend on its input",
+        )
+        assert "auto_pad" in attributes or not np.any(expected)
+        return
+    split, *_ = transposed_of(operation, Graph(infer_shapes(load_model(path), str(path))), "up")
+    lift = (1,) * (4 - len(shape))
+    steps = attributes["strides"] if len(shape) == 4 else (1, *attributes["strides"])
+    sizes = {"N": shape[0], "K": filters[1] * attributes["group"], "C": shape[1], "G": attributes["group"], "stride": steps}
+    image, taps = (each.reshape(*each.shape[:2], *lift, *each.shape[2:]) for each in (x, w))
+    result = by_phases(split, sizes, image, taps)
+    assert np.array_equal(result.reshape(result.shape[:2] + result.shape[-len(shape) + 2 :]), expected)
+    assert imported.network.layers == split.layers
+    assert imported.network.parameters == w.size
+
+
+def test_activations_fold_into_every_phase(folder):
+    nodes = [
+        node("ConvTranspose", ["x", "w", "b"], ["a"], "up", strides=[2, 2]),
+        node("BatchNormalization", ["a", "b", "b", "b", "b"], ["c"]),
+        node("Relu", ["c"], ["y"]),
+    ]
+    path = save(folder / "f.onnx", nodes, {"x": (1, 3, 4, 4)}, ["y"], {"w": weights(3, 5, 2, 2), "b": weights(5)})
+    found = import_onnx(path, transposed=True)
+    assert [(row.op_type, row.status) for row in found.coverage] == [
+        ("ConvTranspose", "mapped"), ("BatchNormalization", "folded"), ("Relu", "folded"),
+    ]  # fmt: skip
+    assert [(layer.name, layer.activation) for layer in found.network.layers] == [
+        (f"up.{i}x{j}", "relu") for i in (0, 1) for j in (0, 1)
+    ]
+    assert found.network.traffic == ()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "attributes", "status"),
+    [
+        (["x", "x"], {}, "host"), (["x"], {}, "rejected"), (["x", "v"], {}, "rejected"),
+        (["x", "w"], {"strides": [1]}, "rejected"), (["x", "w"], {"pads": [9, 9, 9, 9]}, "rejected"),
+    ],
+)  # fmt: skip
+def test_transposed_nodes_that_cannot_be_mapped(folder, inputs, attributes, status):
+    constants = {"w": weights(3, 5, 2, 2), "v": weights(4, 5, 2, 2)}
+    path = save(
+        folder / "n.onnx", [node("ConvTranspose", inputs, ["y"], "up", **attributes)], {"x": (1, 3, 4, 4)}, ["y"], constants
+    )
+    assert [row.status for row in import_onnx(path, transposed=True).coverage] == [status]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "groups"), [((2, 3, 4, 5), (2, 3, 5, 6), 6), ((4, 5), (5, 6), 1), ((2, 3, 4, 5), (1, 3, 5, 6), None)]
+)
+def test_products_of_activations(folder, a, b, groups):
+    nodes = [node("MatMul", ["x", "z"], ["y"], "qk")]
+    path = save(folder / "p.onnx", nodes, {"x": a, "z": b}, ["y"])
+    assert import_onnx(path).coverage[0].status == "host"
+    found = import_onnx(path, products=True)
+    if groups is None:
+        assert (found.coverage[0].status, "share operands" in found.coverage[0].reason) == ("host", True)
+        return
+    (layer,) = found.network.layers
+    assert (layer.G, layer.Q, layer.K, layer.C, found.network.parameters) == (groups, 4, 6, 5, 0)
+    data = [np.ones(shape, np.float32) for shape in (a, b)]
+    assert layer.macs == np.matmul(*data).sum()  # every product is 1
+
+
+def test_a_detector_with_its_upward_layers():
+    found = entry("ocr_det")
+    plain, whole = network("ocr_det"), import_onnx(found.path(), found.size, transposed=True).network
+    ups = [layer for layer in whole.layers if "ConvTranspose" in layer.name]
+    assert [layer for layer in whole.layers if layer not in ups] == list(plain.layers)
+    assert len(ups) == 2 * 4
+    assert whole.macs - plain.macs == sum(layer.macs for layer in ups)
+    assert whole.parameters - plain.parameters == sum(layer.parameters for layer in ups)
+
+
+def test_host_nodes_are_traffic(folder):
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], "conv"), node("MaxPool", ["a"], ["b"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Sigmoid", ["b"], ["c"], "gate"), node("Mul", ["b", "c"], ["d"], "scale"),
+        node("Concat", ["d", "b"], ["e"], "join", axis=1),
+        node("Flatten", ["e"], ["f"], "flat"), node("Softmax", ["f"], ["g"], "soft"), node("CumSum", ["g", "axis"], ["y"], "sum"),
+    ]  # fmt: skip
+    path = save(folder / "h.onnx", nodes, {"x": (1, 2, 4, 4)}, ["y"], {"w": weights(3, 2, 1, 1), "axis": np.array(1)})
+    found = import_onnx(path).network
+    assert [(entry.name, entry.op, entry.input_words, entry.output_words) for entry in found.traffic] == [
+        ("pool", "maxpool", 48, 12), ("gate", "activation", 12, 12), ("scale", "mul", 24, 12), ("join", "move", 24, 24),
+        ("soft", "softmax", 24, 24),
+    ]  # fmt: skip
+    assert {entry.after for entry in found.traffic} == {"conv"}
