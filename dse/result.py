@@ -97,9 +97,13 @@ def _layer(net: Network, acc: Accelerator, each: Any) -> dict[str, Any]:
 
 def shape(layer: Layer) -> str:
     """Return a layer's shape in words."""
-    groups = f" in {layer.G} groups" if layer.G > 1 else ""
+    channels = f", {layer.G * layer.C} to {layer.G * layer.K} channels"
+    if layer.kind == "depthwise" and layer.K == 1:
+        channels = f" depthwise, {layer.G} channels"
+    elif layer.G > 1:
+        channels += f" in {layer.G} groups"
     stride = "" if layer.stride == (1, 1) else f", stride {layer.stride[0]}x{layer.stride[1]}"
-    return f"{layer.R}x{layer.S}, {layer.G * layer.C} to {layer.G * layer.K} channels{groups}, {layer.P}x{layer.Q} out{stride}"
+    return f"{layer.R}x{layer.S}{channels}, {layer.P}x{layer.Q} out{stride}"
 
 
 def _energy(mapped: NetworkMapping) -> dict[str, dict[str, float]]:

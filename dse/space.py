@@ -95,16 +95,15 @@ class Space:
         lanes, tile_blocks : int
             Wished; halved, blocks first, while the smallest buffers do not fit beside them.
         want : dict of float
-            Wished words of each half; what exceeds the smallest need is scaled down together to fit.
+            Wished words of each half, raised to the smallest need; scaled down together to fit, but not below it.
         """
         lanes = min(lanes, cols, self.budget.lanes)
         while self.least(dataflow, rows, cols, lanes, tile_blocks).buffer_bytes > self.budget.buffer_bytes:
             lanes, tile_blocks = (lanes, tile_blocks // 2) if tile_blocks > 1 else (lanes // 2, 1)
         least = self.least_words(dataflow, rows, cols)
-        extra = {name: max(0.0, min(want[name], MOST_WORDS) - least[name]) for name in BUFFERS}
 
         def made(part: float) -> Accelerator:
-            words = {name: _grain(least[name] + part * extra[name], least[name]) for name in BUFFERS}
+            words = {name: _grain(part * want[name], least[name]) for name in BUFFERS}
             return self._build(dataflow, rows, cols, lanes, tile_blocks, words)
 
         if made(1.0).buffer_bytes <= self.budget.buffer_bytes:
