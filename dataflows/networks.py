@@ -218,8 +218,7 @@ def _options(found: TableEntry, text: str, options: str, shapes: Shapes | None) 
             raise SpecError(f"{text}: {key}", value, f"an integer from {least} to {_LARGEST_OPTION}", "correct the option")
         given[key] = int(value)
     if shapes is not None:
-        square = isinstance(shapes, tuple) and len(set(shapes)) == 1
-        if not square or "size" not in known or "size" in given:
+        if not isinstance(shapes, tuple) or len(set(shapes)) != 1 or "size" not in known or "size" in given:
             allowed = "a square size, once" if "size" in known else "no input size: that of this network is fixed"
             raise SpecError(f"network {text}", shapes, allowed, "correct or remove --size")
         given["size"] = shapes[0]

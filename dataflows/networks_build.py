@@ -32,7 +32,7 @@ class Builder:
 
     def __init__(self, name: str, shape: Shape, batch: int = 1) -> None:
         self.name = name
-        self.shape = shape
+        self.shape: Shape = shape
         self.batch = batch
         self._layers: list[Layer] = []
         self._traffic: list[TrafficLayer] = []
@@ -85,6 +85,10 @@ class Builder:
     def product(self, layer: Layer) -> None:
         """Append a layer whose operands are both made by the network."""
         self._append(layer, 0)
+
+    def join(self, channels: int) -> None:
+        """Make the current tensor one of `channels` channels: it is concatenated with others of its size."""
+        self.shape = (channels, self.shape[1], self.shape[2])
 
     def pool(self, name: str, op: str, R: int, stride: int, *, padding: int = 0, ceil: bool = False) -> None:
         """Append a pooling."""

@@ -73,7 +73,7 @@ def squeezenet1_0(size: int = 224, batch: int = 1) -> Network:
         net.conv(f"fire{index}.expand1", expand, 1)
         net.shape = start
         net.conv(f"fire{index}.expand3", expand, 3)
-        net.shape = (2 * expand, *net.shape[1:])
+        net.join(2 * expand)
     net.conv("conv10", 1000, 1)
     net.global_pool()
     return net.network(f"Iandola et al. 2016, version 1.0, input 3 x {size} x {size}")
@@ -94,7 +94,7 @@ def unet(size: int = 572, batch: int = 1) -> Network:
     net.conv("midb", 1024, 3, padding=0)
     for stage, channels in ((4, 512), (3, 256), (2, 128), (1, 64)):
         net.transposed(f"up{5 - stage}", channels, 2, 2)
-        net.shape = (2 * channels, *net.shape[1:])
+        net.join(2 * channels)
         net.conv(f"dec{stage}a", channels, 3, padding=0)
         net.conv(f"dec{stage}b", channels, 3, padding=0)
     net.conv("out", 2, 1, activation="none")
