@@ -17,6 +17,7 @@ _COPIES = ("Identity", "Reshape", "Transpose", "Cast", "DequantizeLinear")
 _WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
 # "conv1_w_0", "conv1.weight", "conv1_weights": what exporters append to a layer's name.
 _WEIGHT_SUFFIX = re.compile(r"[._](w|weights?|kernel)(_\d+)?$")
+_STORED_SUFFIX = "_quantized"  # what onnxruntime appends to a weight it has rounded
 _RANDOM_OPS = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 
 
@@ -104,13 +105,13 @@ class Graph:
         own, output = _printable(node.name), _printable(next(iter(node.output), ""))
         weights = ""
         if node.op_type in _WEIGHTED and len(node.input) > 1 and self.is_constant(node.input[1]):
-            weights = _WEIGHT_SUFFIX.sub("", _printable(self._source(node.input[1])))
+            weights = _WEIGHT_SUFFIX.sub("", _printable(self._source(node.input[1])).removesuffix(_STORED_SUFFIX))
         telling = (text for text in (own, weights, output) if len(text.rstrip("0123456789")) > 1)
         return next(telling, own or output or node.op_type or "node")
 
     def _source(self, name: str) -> str:
         """Follow a constant back through Identity, Reshape and the like to the tensor it was made from."""
-        while (node := self._producers.get(name)) is not None and len(node.input) in (1, 2) and node.op_type in _COPIES:
+        while (node := self._producers.get(name)) is not None and node.input and node.op_type in _COPIES:
             name = node.input[0]
         return name
 

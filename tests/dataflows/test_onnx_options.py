@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from hypothesis import assume, given, settings
@@ -146,3 +149,42 @@ def test_host_nodes_are_traffic(folder):
         ("soft", "softmax", 24, 24),
     ]  # fmt: skip
     assert {entry.after for entry in found.traffic} == {"conv"}
+
+
+def test_a_quantised_graph_has_the_layers_of_the_float_one(folder):
+    """The QuantizeLinear and DequantizeLinear pairs that onnxruntime's own quantiser puts around every tensor."""
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    rng = np.random.default_rng(0)
+    nodes = [
+        node("Conv", ["x", "stem.weight", "bias"], ["a"], pads=[1, 1, 1, 1]), node("Relu", ["a"], ["b"]),
+        node("Conv", ["b", "dw.weight"], ["c"], group=4, strides=[2, 2]),
+        node("ConvTranspose", ["c", "up.weight"], ["d"], strides=[2, 2]),
+        node("GlobalAveragePool", ["d"], ["e"]), node("Flatten", ["e"], ["f"]), node("Gemm", ["f", "fc.weight"], ["y"], transB=1),
+    ]  # fmt: skip
+    sizes = {
+        "stem.weight": (4, 3, 3, 3),
+        "bias": (4,),
+        "dw.weight": (8, 1, 3, 3),
+        "up.weight": (8, 5, 2, 2),
+        "fc.weight": (10, 5),
+    }
+    constants = {name: rng.normal(size=size).astype(np.float32) for name, size in sizes.items()}
+    path = save(folder / "float.onnx", nodes, {"x": (1, 3, 9, 9)}, ["y"], constants)
+    onnx.save(onnx.shape_inference.infer_shapes(onnx.load(str(path))), str(path))
+
+    class Samples(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.left = 3
+
+        def get_next(self):
+            self.left -= 1
+            return {"x": rng.normal(size=(1, 3, 9, 9)).astype(np.float32)} if self.left > 0 else None
+
+    quantization.quantize_static(
+        str(path), str(folder / "qdq.onnx"), Samples(), quant_format=quantization.QuantFormat.QDQ, per_channel=True
+    )
+    plain, quantised = (import_onnx(each, transposed=True) for each in (path, folder / "qdq.onnx"))
+    assert [replace(layer, activation="none") for layer in plain.network.layers] == list(quantised.network.layers)
+    assert plain.network.layers[0].name == "stem"
+    assert plain.network.parameters == quantised.network.parameters
+    assert "rejected" not in quantised.counts()
