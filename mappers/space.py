@@ -1,4 +1,4 @@
-"""The tilings worth trying: legal by construction, with useless sizes and orders left out.
+"""The tilings tried first: legal by construction, a selection of sizes, and the two orders that suffice.
 
 Sizes: for a long dimension only the number of tiles and their evenness matter, so it is cut into 1, 2, 3 ... near-even
 parts; for an output-stationary array, which takes pixels `rows` at a time, also into parts that are multiples of
@@ -84,6 +84,38 @@ def aligned_sizes(total: int, most: int, step: int) -> list[int]:
     return [size for size in rounded if size <= min(total, most)]
 
 
+def fits(layer: Layer, acc: Accelerator, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints) -> NDArray[np.bool_]:
+    """Tell which tile sizes fit every buffer; the arrays broadcast."""
+    bk, room = Blocking.of(layer, acc), capacity(acc)
+    taps = layer.R * layer.S * bk.weight_rows
+    height, width = (
+        np.minimum(size, window(layer, axis, 1) + (tile - 1) * layer.stride[axis])
+        for axis, (size, tile) in enumerate(((layer.H, p), (layer.W, q)))
+    )
+    planes = blocks if bk.packed > 1 else c_blocks
+    return (
+        (planes * height * width <= room["input_buffer"])
+        & (blocks * c_blocks * taps <= room["weight_buffer"])
+        & (blocks * p * q <= room["accumulator"])
+        & (blocks <= room["scale_buffer"])
+    )
+
+
+def neighbours(layer: Layer, acc: Accelerator, centre: Tiling) -> Candidates:
+    """Return every legal tiling that differs from `centre` in one size, ragged sizes included; `centre` comes first."""
+    bk = Blocking.of(layer, acc)
+    most = (bk.group_blocks if bk.packed > 1 else bk.k_blocks, bk.c_blocks, layer.P, layer.Q)
+    here = (centre.blocks, centre.c_blocks, centre.p, centre.q)
+    rows = [np.array([here], dtype=np.int64)]
+    for axis, limit in enumerate(most):
+        line = np.tile(rows[0], (limit, 1))
+        line[:, axis] = np.arange(1, limit + 1)
+        rows.append(line[line[:, axis] != here[axis]])
+    sizes = np.concatenate(rows).T
+    legal = fits(layer, acc, *sizes)
+    return Candidates(*(size[legal] for size in sizes))
+
+
 def candidates(layer: Layer, acc: Accelerator) -> Candidates:
     """Return every legal combination of useful sizes; never empty if the smallest tile fits."""
     bk, room = Blocking.of(layer, acc), capacity(acc)
@@ -99,16 +131,7 @@ def candidates(layer: Layer, acc: Accelerator) -> Candidates:
         p = sorted({*p, *aligned_sizes(layer.P, room["accumulator"], rows // math.gcd(rows, layer.Q))})
         q = sorted({*q, *aligned_sizes(layer.Q, room["accumulator"], rows)})
     b_axis, c_axis, p_axis, q_axis = np.ix_(*(np.array(axis, dtype=np.int64) for axis in (blocks, c_blocks, p, q)))
-    height, width = (
-        np.minimum(size, window(layer, axis, 1) + (tile - 1) * layer.stride[axis])
-        for axis, (size, tile) in enumerate(((layer.H, p_axis), (layer.W, q_axis)))
-    )
-    planes = b_axis if packed else c_axis
-    legal = (
-        (planes * height * width <= room["input_buffer"])
-        & (b_axis * c_axis * taps <= room["weight_buffer"])
-        & (b_axis * p_axis * q_axis <= room["accumulator"])
-    )
+    legal = fits(layer, acc, b_axis, c_axis, p_axis, q_axis)
     at = np.nonzero(legal)
     chosen = [axis.ravel()[index] for axis, index in zip((b_axis, c_axis, p_axis, q_axis), at, strict=True)]
     # Sizes rise to the largest that can be legal: all are there if there are as many as the largest says.
