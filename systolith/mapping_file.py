@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,21 @@ from systolith.textspec import suggestion
 WHAT = "a mapping: YAML with levels, a printed loop nest, or the JSON of `systolith map`"
 
 
-def read_mappings(path: Path, layers: list[Layer], acc: Accelerator) -> dict[str, tuple[Layer, Tiling]]:
+def mapping_text(argument: str | Path) -> tuple[str, str]:
+    """Return the text of a mapping and what to call it: a file's, or the argument itself when that is compact text."""
+    if isinstance(argument, str) and re.match(r"\s*L\d+[\[:\s]", argument):
+        return argument, "--mapping"
+    return read_text(argument, WHAT), str(argument)
+
+
+def read_mappings(argument: str | Path, layers: list[Layer], acc: Accelerator) -> dict[str, tuple[Layer, Tiling]]:
     """Read the mapping of every layer.
 
     Parameters
     ----------
-    path : Path
-        YAML or JSON with ``levels`` (one nest), with a list ``layers`` of ``{name, mapping}`` or a table ``mappings``
-        of name to nest; or the text of a printed nest; or compact text (`systolith.compact`).
+    argument : str or Path
+        Compact text (`systolith.compact`), or a file: YAML or JSON with ``levels`` (one nest), with a list ``layers`` of
+        ``{name, mapping}`` or a table ``mappings`` of name to nest; or the text of a printed nest; or compact text.
     layers : list of Layer
         Layers that need a mapping.
     acc : Accelerator
@@ -40,12 +48,12 @@ def read_mappings(path: Path, layers: list[Layer], acc: Accelerator) -> dict[str
     SpecError
         Malformed file, a layer without a mapping, one nest for several layers, or a nest the machine does not walk.
     """
-    text = read_text(path, WHAT)
+    text, source = mapping_text(argument)
     if is_compact(text):
-        layer = _only(layers, str(path))
-        return {layer.name: parse_compact(text, layer, acc, str(path))}
-    found = _nests(text, str(path), layers)
-    return {layer.name: _fit(layer, acc, found[layer.name], str(path)) for layer in layers}
+        layer = only(layers, source)
+        return {layer.name: parse_compact(text, layer, acc, source)}
+    found = nests(text, source, layers)
+    return {layer.name: _fit(layer, acc, found[layer.name], source) for layer in layers}
 
 
 def _fit(layer: Layer, acc: Accelerator, mapping: Mapping, source: str) -> tuple[Layer, Tiling]:
@@ -59,14 +67,15 @@ def _fit(layer: Layer, acc: Accelerator, mapping: Mapping, source: str) -> tuple
         raise SpecError(f"{source}: {layer.name}: {error.path}", _short(error.found), error.allowed, error.fix) from None
 
 
-def _nests(text: str, source: str, layers: list[Layer]) -> dict[str, Mapping]:
+def nests(text: str, source: str, layers: list[Layer]) -> dict[str, Mapping]:
+    """Read the nest of every layer from printed or YAML text; errors as for `read_mappings`."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     if " |" in first and ":" not in first:
-        return {_only(layers, source).name: _printed(text, source)}
+        return {only(layers, source).name: _printed(text, source)}
     document = parse_yaml(text, source)
     data = document.data
     if isinstance(data, dict) and "levels" in data:
-        return {_only(layers, source).name: _mapping(document, data, ())}
+        return {only(layers, source).name: _mapping(document, data, ())}
     if isinstance(data, dict) and isinstance(data.get("layers"), list):
         found = dict(_entry(document, i, entry) for i, entry in enumerate(data["layers"]))
     elif isinstance(data, dict) and isinstance(data.get("mappings"), dict):
@@ -80,7 +89,8 @@ def _nests(text: str, source: str, layers: list[Layer]) -> dict[str, Mapping]:
     return found
 
 
-def _only(layers: list[Layer], source: str) -> Layer:
+def only(layers: list[Layer], source: str) -> Layer:
+    """Return the one layer that a single nest is for."""
     if len(layers) != 1:
         raise SpecError(source, f"one mapping for {len(layers)} layers", "a mapping per layer, or --layer", "add --layer NAME")
     return layers[0]

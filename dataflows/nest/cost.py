@@ -55,6 +55,8 @@ class NestCost:
         The rules it was counted by.
     check : dict or None
         ``{"equal": bool, "differences": [...]}`` when the counts were compared with the walker's.
+    technology : str
+        Where the energies come from.
     """
 
     layer: str
@@ -70,6 +72,7 @@ class NestCost:
     area_um2: float | None
     rules: Rules
     check: dict[str, Any] | None = None
+    technology: str = ""
 
     @property
     def edp(self) -> float:
@@ -84,6 +87,7 @@ class NestCost:
             "energy_by_level": self.energy_by_level, "macs": self.macs, "padded_macs": self.padded_macs,
             "utilization": self.utilization, "bound": self.bound, "cycles_by_limit": self.times, "levels": self.levels,
             "rules": {"halo": self.rules.halo, "window": self.rules.window, "psums": self.rules.psums}, "check": self.check,
+            "technology": self.technology,
         }  # fmt: skip
 
 
@@ -136,6 +140,7 @@ def cost_of(nest: Nest, counts: Counts, rules: Rules, checked: dict[str, Any] | 
         area_um2=nest.arch.area_um2,
         rules=rules,
         check=checked,
+        technology=nest.arch.source or nest.arch.name,
     )
 
 

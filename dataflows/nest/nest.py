@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible, InfeasibleError
-from dataflows.mapping import Loop, Mapping
+from dataflows.mapping import Level, Loop, Mapping
 from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.rules import LETTERS, TENSORS
 from dataflows.workload import DIMS, Layer
@@ -115,6 +115,22 @@ def bind(layer: Layer, arch: Architecture, mapping: Mapping) -> Nest:
     return _bound(layer, arch, loops[::-1], holds[::-1])
 
 
+def spelled_out(mapping: Mapping, arch: Architecture) -> Mapping:
+    """Return the mapping with every level of the architecture, by its name and with the tensors that stay there.
+
+    Within a level, loops over space come after those over time, as they are nested.
+    """
+    given = {_level(arch, level.name, "mapping")[0]: level for level in mapping.levels}
+    levels = []
+    for index, level in enumerate(arch.levels):
+        held = _level(arch, given[index].name, "mapping")[1] if index in given else None
+        held = level.holds if held is None else held
+        letters = "".join(letter for letter, tensor in LETTERS.items() if tensor in held)
+        loops = given[index].loops if index in given else ()
+        levels.append(Level(f"{level.name}[{letters}]", tuple(sorted(loops, key=lambda loop: loop.axis is not None))))
+    return Mapping(tuple(levels))
+
+
 def _level(arch: Architecture, text: str, path: str) -> tuple[int, frozenset[str] | None]:
     match = _NAME.fullmatch(text)
     if not match:
@@ -135,7 +151,7 @@ def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], hold
     extents = dict.fromkeys(DIMS, 1)
     trips, spreads, tiles = [], [], []
     for level, nest in zip(storage, loops, strict=True):
-        _check_loops(nest, level, arch)
+        _check_loops(nest, level, arch, layer.name)
         space: list[Spread] = []
         for loop in reversed(nest):
             if loop.axis is not None and loop.extent > 1:
@@ -160,7 +176,7 @@ def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], hold
     return Nest(layer, arch, storage, tuple(trips), tuple(spreads), tuple(holds), tuple(tiles))
 
 
-def _check_loops(loops: tuple[Loop, ...], level: StorageLevel, arch: Architecture) -> None:
+def _check_loops(loops: tuple[Loop, ...], level: StorageLevel, arch: Architecture, subject: str) -> None:
     """Refuse dimensions and axes that do not exist, and axes that are too short."""
     used: Counter[str] = Counter()
     axes = {axis.name: axis for axis in level.fanout.axes}
@@ -180,4 +196,4 @@ def _check_loops(loops: tuple[Loop, ...], level: StorageLevel, arch: Architectur
     for name, extent in used.items():
         if extent > axes[name].size:
             remedy = f"unroll at most {axes[name].size} there"
-            raise InfeasibleError([Infeasible(level.name, extent, axes[name].size, f"instances on {name}", remedy)])
+            raise InfeasibleError([Infeasible(level.name, extent, axes[name].size, f"instances on {name}", remedy, subject)])

@@ -1,8 +1,8 @@
 """Compact mapping text for any architecture, input only: ``L3 P28 R7 Q56 K8 ; L2 K4X ; L1[O] K2 S7 Q2 P2 C3X ; L0 P2``.
 
 Levels go from the outermost to the innermost, separated by ``;``, ``|``, `` - `` or a line break; a colon may follow the
-level, brackets the tensors that stay there. Loops go from outer to inner, X marks a spatial one; it takes the first axis
-that has room and may unroll the dimension. ``N1`` or a dash stands for no loops (codesign reference, 8.3 and 7.1).
+level, brackets the tensors that stay there. Loops go from outer to inner, X marks a spatial one, which lies
+inside the level's loops over time; it takes an axis that has room and may unroll the dimension. ``N1`` or a dash stands for no loops (codesign reference, 8.3 and 7.1).
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ def parse_compact(text: str, arch: Architecture, source: str = "mapping") -> Map
         match = _LEVEL.fullmatch(part)
         if not match:
             raise SpecError(source, part.strip(), "a level such as 'L2: K4X P7'", "start every part with L and a number")
-        axes = arch.levels[arch.index(match["name"].partition("[")[0])].fanout.axes
-        levels.append(Level(match["name"], _loops(match["loops"].split(), axes, f"{source}: {match['name']}")))
+        name, bracket, held = match["name"].partition("[")
+        level = arch.levels[arch.index(name)]
+        loops = _loops(match["loops"].split(), level.fanout.axes, f"{source}: {match['name']}")
+        levels.append(Level(level.name + bracket + held, loops))
     return Mapping(tuple(levels))
 
 
@@ -60,13 +62,17 @@ def _loops(words: list[str], axes: tuple[Axis, ...], source: str) -> tuple[Loop,
 
 
 def _axes(spatial: list[tuple[str, int]], axes: tuple[Axis, ...]) -> list[str]:
-    """Choose an axis for every spatial loop; one that fits nowhere gets the first, where `bind` names what is missing."""
-    if len(spatial) > 8 or len(axes) == 1:
+    """Choose an axis for every spatial loop so that the axis with the least room has the most left.
+
+    Where they do not fit, `dataflows.nest.nest.bind` names what is missing.
+    """
+    if len(axes) == 1 or len(spatial) > 8:
         return [axes[0].name] * len(spatial)
-    for choice in product(axes, repeat=len(spatial)):
-        room = {axis.name: axis.size for axis in axes}
+
+    def load(choice: tuple[Axis, ...]) -> float:
+        used = dict.fromkeys(axes, 1)
         for axis, (dim, extent) in zip(choice, spatial, strict=True):
-            room[axis.name] = room[axis.name] // extent if dim in axis.dims else 0
-        if all(room.values()):
-            return [axis.name for axis in choice]
-    return [axes[0].name] * len(spatial)
+            used[axis] *= extent if dim in axis.dims else extent << 32
+        return max(extent / axis.size for axis, extent in used.items())
+
+    return [axis.name for axis in min(product(axes, repeat=len(spatial)), key=load)]

@@ -27,6 +27,7 @@ NetworkArgument = Annotated[
 
 
 def emit_json(data: dict[str, Any] | list[dict[str, Any]], seed: int) -> None:
-    """Print a JSON result with its provenance; every object of a list carries it."""
+    """Print a JSON result with its provenance; every object of a list carries it, unless it has a field of its own."""
     extra = provenance(seed)
-    console.show_json([{**item, **extra} for item in data] if isinstance(data, list) else {**data, **extra})
+    rows = [{**extra, **item} for item in (data if isinstance(data, list) else [data])]
+    console.show_json(rows if isinstance(data, list) else rows[0])

@@ -1,0 +1,81 @@
+"""``cost`` in mode ``timeloop``: mappings on architectures of any depth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataflows.errors import SpecError
+from dataflows.mapping import Mapping
+from dataflows.nest.architecture import Architecture
+from dataflows.nest.cost import NestCost, evaluate
+from dataflows.nest.nest import spelled_out
+from dataflows.nest.rules import Rules
+from dataflows.nest.text import is_compact, parse_compact
+from dataflows.workload import Layer
+from systolith import console
+from systolith.mapping_file import mapping_text, nests, only
+
+
+def nest_costs(
+    layers: list[tuple[Layer, int]], arch: Architecture, argument: str, rules: Rules, *, check: bool
+) -> tuple[list[dict[str, Any]], dict[str, Mapping]]:
+    """Cost every layer.
+
+    Parameters
+    ----------
+    layers : list of (Layer, int)
+        Layers and how often each occurs.
+    argument : str
+        What the user gave as the mapping: a file or the text itself.
+    check : bool
+        Walk every nest too.
+
+    Returns
+    -------
+    list of dict, dict
+        The JSON form of every cost, and the mappings by layer name.
+    """
+    found = read(argument, [layer for layer, _ in layers], arch)
+    results = []
+    with console.progress("cost") as tick:
+        for done, (layer, number) in enumerate(layers):
+            tick(done, len(layers), layer.name)
+            results.append({**_one(layer, arch, found[layer.name], rules, check).to_dict(), "count": number})
+    return results, found
+
+
+def _one(layer: Layer, arch: Architecture, mapping: Mapping, rules: Rules, check: bool) -> NestCost:
+    try:
+        return evaluate(layer, arch, mapping, rules, check=check)
+    except SpecError as error:
+        if error.path.startswith(layer.name):
+            raise
+        raise SpecError(f"{layer.name}: {error.path}", error.found, error.allowed, error.fix) from None
+
+
+def read(argument: str, layers: list[Layer], arch: Architecture) -> dict[str, Mapping]:
+    """Read the mapping of every layer: compact text, a printed nest, YAML, or a list or table of them."""
+    text, source = mapping_text(argument)
+    if is_compact(text):
+        return {only(layers, source).name: parse_compact(text, arch, source)}
+    return nests(text, source, layers)
+
+
+def show(results: list[dict[str, Any]], mappings: dict[str, Mapping], arch: Architecture) -> None:
+    """Print a line per layer, and for a single layer its words and energy level by level and the nest."""
+    keys = ("layer", "count", "cycles", "energy_pj", "edp", "utilization", "bound")
+    title = f"{arch.name}, mode timeloop"
+    console.show_table(title, keys, ([row[key] for key in keys] for row in results))
+    if len(results) > 1:
+        return
+    (row,) = results
+    body = [
+        [level, tensor, words["reads"], words["writes"], words["tile_words"], row["energy_by_level"][level][tensor]]
+        for level, tensors in row["levels"].items()
+        for tensor, words in tensors.items()
+    ]
+    console.show_table("words", ("level", "tensor", "reads", "writes", "tile", "energy_pj"), body)
+    parts = {name: pj for part in ("mac", "network", "leakage") for name, pj in row["energy_by_level"][part].items() if pj}
+    console.show("besides: " + ", ".join(f"{name} {pj:.4e} pJ" for name, pj in parts.items()))
+    console.show("cycles: " + ", ".join(f"{name} {cycles:,}" for name, cycles in row["cycles_by_limit"].items()))
+    console.show("\n" + str(spelled_out(mappings[row["layer"]], arch)))

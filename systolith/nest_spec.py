@@ -1,0 +1,63 @@
+"""What users type for an architecture of cost mode ``timeloop``: a preset with parameters, or a YAML file with levels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from dataflows.errors import SpecError
+from dataflows.nest.architecture import Architecture
+from dataflows.nest.presets import PRESETS, parameters
+from dataflows.nest.rules import Rules
+from dataflows.yaml_lines import Document, read_yaml
+from systolith.textspec import integer, pairs, split_head
+
+WHAT = "an architecture: a YAML file with a list of levels"
+RULES = ("halo", "window", "psums")
+
+
+def find(text: str) -> Architecture | None:
+    """Read an architecture argument.
+
+    Parameters
+    ----------
+    text : str
+        ``gemmini_dosa``, ``gemmini_dosa:dim=32,...``, or the path of a YAML file with ``levels``.
+
+    Returns
+    -------
+    Architecture or None
+        None when the text names something else, such as an accelerator of this suite.
+
+    Raises
+    ------
+    SpecError
+        For wrong parameters or a malformed file.
+    """
+    head, rest = split_head(text)
+    if head in PRESETS:
+        given = pairs(rest, text, parameters(head))
+        return PRESETS[head](**{key: integer(value, f"{text}: {key}") for key, value in given.items()})
+    path = Path(text)
+    if path.is_file() and path.suffix.lower() in (".yaml", ".yml", ".json"):
+        document = read_yaml(path, WHAT)
+        if isinstance(document.data, dict) and "levels" in document.data:
+            return from_document(document)
+    return None
+
+
+def from_document(document: Document) -> Architecture:
+    """Build from the YAML form; errors carry file, line and field."""
+    try:
+        return Architecture.from_dict(document.data, "")
+    except SpecError as error:
+        place, colon, rest = error.path.partition(":")
+        keys = [int(index) if index else name for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", place)]
+        raise SpecError(document.where(*keys) + colon + rest, error.found, error.allowed, error.fix) from None
+
+
+def rules(text: str | None) -> Rules:
+    """Read ``halo=physical,window=exact,psums=strict``, each optional."""
+    given: dict[str, Any] = pairs(text or "", "--rules", RULES)
+    return Rules(**given)
