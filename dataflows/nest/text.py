@@ -1,8 +1,9 @@
 """Compact mapping text for any architecture, input only: ``L3 P28 R7 Q56 K8 ; L2 K4X ; L1[O] K2 S7 Q2 P2 C3X ; L0 P2``.
 
 Levels go from the outermost to the innermost, separated by ``;``, ``|``, `` - `` or a line break; a colon may follow the
-level, brackets the tensors that stay there. Loops go from outer to inner, X marks a spatial one, which lies
-inside the level's loops over time; it takes an axis that has room and may unroll the dimension. ``N1`` or a dash stands for no loops (codesign reference, 8.3 and 7.1).
+level, brackets the tensors that stay there. Loops go from outer to inner; X marks a spatial one, which lies inside the
+level's loops over time and takes an axis that has room and may unroll the dimension. ``N1`` or a dash stands for no loops
+(codesign reference, 8.3 and 7.1).
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def _axes(spatial: list[tuple[str, int]], axes: tuple[Axis, ...]) -> list[str]:
 
     Where they do not fit, `dataflows.nest.nest.bind` names what is missing.
     """
-    if len(axes) == 1 or len(spatial) > 8:
-        return [axes[0].name] * len(spatial)
+    if not spatial or len(axes) == 1 or len(spatial) > 8:
+        return [axis.name for axis in axes[:1]] * len(spatial)
 
     def load(choice: tuple[Axis, ...]) -> float:
         used = dict.fromkeys(axes, 1)
