@@ -55,14 +55,14 @@ class TrafficLayer:
     ) -> TrafficLayer:  # fmt: skip
         """Build a pooling of C channels from its input size; the output size rounds down unless `ceil` is set.
 
-        Frameworks differ in the rounding (dense reference, 13.5); a window that would start in the padding at the end is
-        left out, as ONNX and PyTorch do.
+        Frameworks differ in the rounding (dense reference, 13.5). Rounding up counts windows that reach past the end, but
+        not those that would start in the padding there, as ONNX and PyTorch do.
         """
         if stride < 1 or padding < 0:
             raise SpecError(f"{name}.stride, padding", (stride, padding), "a positive and a non-negative integer", "correct them")
         out = [pooled(size, taps, stride, padding, ceil) for size, taps in ((H, R), (W, S))]
         if min(out) < 1:
-            raise SpecError(f"{name}.H,W", (H, W), "an input no smaller than the window", "enlarge the input or the padding")
+            raise SpecError(f"{name}.H,W", (H, W), "an input that the window fits", "enlarge the input or the padding")
         return cls(name, op, N * C * H * W, N * C * out[0] * out[1], bits, after)
 
     @property
