@@ -11,7 +11,7 @@ from typing import Any
 
 from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.mapping import Mapping
-from dataflows.nest.architecture import Architecture, StorageLevel
+from dataflows.nest.architecture import Architecture
 from dataflows.nest.counts import Counts, count
 from dataflows.nest.limits import Charge, Words, charges, limits
 from dataflows.nest.nest import Nest, bind
@@ -121,11 +121,6 @@ def cost_of(nest: Nest, counts: Counts, rules: Rules, checked: dict[str, Any] | 
     bound = max(overlapped, key=overlapped.__getitem__)
     cycles = overlapped[bound] + sum(times.values()) - sum(overlapped.values())
     energy = energy_by_level(nest, counts, charged, cycles)
-    names = [level.name for level in nest.storage]
-    levels = {
-        names[i]: {t: {**words, "tile_words": counts.tiles[i][t]} for t, words in counts.levels[i].items()}
-        for i in reversed(range(len(names)))
-    }
     return NestCost(
         layer=nest.layer.name,
         cycles=cycles,
@@ -136,7 +131,7 @@ def cost_of(nest: Nest, counts: Counts, rules: Rules, checked: dict[str, Any] | 
         utilization=nest.layer.macs / (cycles * nest.arch.pes),
         bound=max(times, key=times.__getitem__),
         times=times,
-        levels=levels,
+        levels={level.name: words for level, words in zip(nest.arch.levels, reversed(counts.levels), strict=True)},
         area_um2=nest.arch.area_um2,
         rules=rules,
         check=checked,
@@ -145,30 +140,26 @@ def cost_of(nest: Nest, counts: Counts, rules: Rules, checked: dict[str, Any] | 
 
 
 def violations(nest: Nest, counts: Counts, rules: Rules) -> list[Infeasible]:
-    """Return the levels whose tiles do not fit one instance, outermost first."""
+    """Return the levels whose tiles do not fit one instance, outermost first; partial sums at their width (strict)."""
     found = []
     for index in reversed(range(len(nest.storage))):
         level = nest.storage[index]
-        demands = {
-            tensor: words * _bits(nest, level, tensor, rules) * level.copies for tensor, words in counts.tiles[index].items()
-        }
+        if level.capacity_bits is None:
+            continue
+        bits = level.word_bits
+        if rules.psums == "strict" and index < len(nest.storage) - 1:
+            bits = (*bits[:2], max(bits[2], nest.arch.psum_bits or 0))
+        demands = [level.copies * width * counts.tiles[index].get(tensor, 0) for tensor, width in zip(TENSORS, bits, strict=True)]
         if isinstance(level.capacity_bits, tuple):
-            bounds = dict(zip(TENSORS, level.capacity_bits, strict=True))
-            needs = [(f"{level.name}.{tensor}", bits, bounds[tensor]) for tensor, bits in demands.items()]
+            names = [f"{level.name}.{tensor}" for tensor in TENSORS]
+            needs = list(zip(names, demands, level.capacity_bits, strict=True))
         else:
-            needs = [(level.name, sum(demands.values()), level.capacity_bits)]
-        for name, bits, bound in needs:
-            if bound is not None and bits > bound:
+            needs = [(level.name, sum(demands), level.capacity_bits)]
+        for name, demand, bound in needs:
+            if bound is not None and demand > bound:
                 remedy = "shrink the tile: move loops of this level or of inner ones outward"
-                found.append(Infeasible(name, bits, bound, "bits", remedy, nest.layer.name))
+                found.append(Infeasible(name, demand, bound, "bits", remedy, nest.layer.name))
     return found
-
-
-def _bits(nest: Nest, level: StorageLevel, tensor: str, rules: Rules) -> int:
-    bits = level.word_bits[TENSORS.index(tensor)]
-    if tensor == "outputs" and rules.psums == "strict" and level is not nest.storage[-1]:
-        return max(bits, nest.arch.psum_bits or 0)
-    return bits
 
 
 def energy_by_level(nest: Nest, counts: Counts, charged: list[Charge], cycles: int) -> EnergyByLevel:

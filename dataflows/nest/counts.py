@@ -67,16 +67,20 @@ class Counts:
         Instances in use of each level.
     macs : int
         Multiply-accumulates, padding included.
+    levels : tuple of dict
+        ``{tensor: {"reads", "writes", "tile_words"}}`` of each level, innermost first; derived from the others.
     """
 
     flows: tuple[Flow, ...]
     tiles: tuple[dict[str, int], ...]
     instances: tuple[int, ...]
     macs: int
-    levels: tuple[dict[str, dict[str, int]], ...] = field(default=())
+    levels: tuple[dict[str, dict[str, int]], ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
-        words = tuple({t: {"reads": 0, "writes": 0} for t in TENSORS if t in tile} for tile in self.tiles)
+        words = tuple(
+            {tensor: {"reads": 0, "writes": 0, "tile_words": held} for tensor, held in tile.items()} for tile in self.tiles
+        )
         for flow in self.flows:
             parent = words[flow.parent][flow.tensor]
             parent["reads"] += flow.reads
@@ -101,11 +105,12 @@ def count(nest: Nest, rules: Rules | None = None) -> Counts:
     rules = rules or Rules()
     depth = len(nest.trips)
     instances = [1] * depth
+    above: list[tuple[Trip, ...]] = [()] * depth
     for level in range(depth - 2, -1, -1):
-        instances[level] = instances[level + 1] * math.prod(s.extent for s in nest.spreads[level + 1])
-    above: list[list[Trip]] = [[] for _ in range(depth)]
-    for level in range(depth - 2, -1, -1):
-        above[level] = [*nest.trips[level + 1], *above[level + 1]]
+        instances[level] = instances[level + 1]
+        for spread in nest.spreads[level + 1]:
+            instances[level] *= spread.extent
+        above[level] = nest.trips[level + 1] + above[level + 1]
     steps = nest.steps
     flows: list[Flow] = []
     tiles: tuple[dict[str, int], ...] = tuple({} for _ in range(depth))
@@ -115,8 +120,9 @@ def count(nest: Nest, rules: Rules | None = None) -> Counts:
             if tensor not in nest.holds[parent]:
                 continue
             edge = _Edge(nest, rules, tensor, parent, child, instances[parent])
-            moved = edge.moved(above[child], steps)
-            flows.append(edge.outputs(*moved) if tensor == "outputs" else edge.operands(*moved))
+            held = 0 if child == MAC else tiles[child][tensor]
+            own, union = edge.moved(above[child], held) if child != MAC else (steps, steps * edge.union())
+            flows.append(edge.outputs(own) if tensor == "outputs" else edge.operands(own, union))
             tiles[parent][tensor] = _tile(nest, parent, tensor, rules)
             child = parent
     return Counts(tuple(flows), tiles, tuple(instances), steps * nest.pes)
@@ -155,17 +161,18 @@ class _Edge:
                 else:
                     self.distinct *= extent
 
-    def moved(self, above: list[Trip], steps: int) -> tuple[int, int]:
-        """Words into one child instance, and into each set of linked instances, over the whole run."""
-        if self.child == MAC:
-            if self.linked == 1:
-                return steps, steps
-            union = window.spread(1, self.linked_rows).bit_count() * window.spread(1, self.linked_cols).bit_count()
-            return steps, steps * union
-        tile = self.nest.tiles[self.child]
+    def union(self) -> int:
+        """Words that linked multipliers need in one step."""
+        if self.linked == 1:
+            return 1
+        return window.spread(1, self.linked_rows).bit_count() * window.spread(1, self.linked_cols).bit_count()
+
+    def moved(self, above: tuple[Trip, ...], held: int) -> tuple[int, int]:
+        """Words into one child instance, which holds `held`, and into each set of linked instances, over the whole run."""
         if self.tensor != "inputs":
-            words = _fetches(above, RELEVANT[self.tensor]) * math.prod(tile[dim] for dim in RELEVANT[self.tensor])
+            words = _fetches(above, RELEVANT[self.tensor]) * held
             return words, words
+        tile = self.nest.tiles[self.child]
         planes = tile["N"] * tile["G"] * tile["C"]
         rows, cols = _masks(self.nest, self.child, self.rules)
         walk = _window_words if self.rules.halo == "timeloop" else _physical_words
@@ -182,14 +189,14 @@ class _Edge:
         fills = 0 if self.child == MAC else delivered
         return Flow(self.tensor, self.parent, self.child, reads, fills=fills, shared=delivered - reads)
 
-    def outputs(self, own: int, _: int) -> Flow:
+    def outputs(self, own: int) -> Flow:
         """Flow of partial sums (codesign reference, 4.5)."""
         every = own * self.distinct * self.equal * self.parents
         updates = own * self.distinct * self.apart * self.parents
-        whole = self.nest.tiles[-1]
-        first = math.prod(whole[dim] for dim in RELEVANT["outputs"])
-        for level in range(self.parent + 1, len(self.nest.spreads)):
-            first *= math.prod(s.extent for s in self.nest.spreads[level] if s.dim not in RELEVANT["outputs"])
+        first = _volume("outputs", self.nest.tiles[-1])
+        for spreads in self.nest.spreads[self.parent + 1 :]:
+            for dim, extent, _ in spreads:
+                first *= 1 if dim in RELEVANT["outputs"] else extent
         fills = drains = 0
         if self.child != MAC and self.rules.psums == "timeloop":
             fills = every
@@ -200,7 +207,7 @@ class _Edge:
         )
 
 
-def _fetches(above: list[Trip], relevant: frozenset[str]) -> int:
+def _fetches(above: tuple[Trip, ...], relevant: frozenset[str]) -> int:
     """How often a tile is fetched: all loops from the first relevant one outward (codesign reference, 4.2)."""
     times, started = 1, False
     for dim, extent, _ in above:
@@ -217,10 +224,17 @@ def _masks(nest: Nest, level: int, rules: Rules) -> tuple[int, int]:
     return rows, window.touched(tile["Q"], tile["S"], ly.stride[1], ly.dilation[1], box=box)
 
 
+def _volume(tensor: str, tile: dict[str, int]) -> int:
+    """Words of a tile of weights or outputs."""
+    if tensor == "weights":
+        return tile["G"] * tile["K"] * tile["C"] * tile["R"] * tile["S"]
+    return tile["N"] * tile["G"] * tile["K"] * tile["P"] * tile["Q"]
+
+
 def _tile(nest: Nest, level: int, tensor: str, rules: Rules) -> int:
     tile = nest.tiles[level]
     if tensor != "inputs":
-        return math.prod(tile[dim] for dim in RELEVANT[tensor])
+        return _volume(tensor, tile)
     rows, cols = _masks(nest, level, rules)
     return tile["N"] * tile["G"] * tile["C"] * rows.bit_count() * cols.bit_count()
 
@@ -237,7 +251,7 @@ def _shift(trip: Trip, nest: Nest) -> tuple[int, int]:
     return (0, step * nest.layer.dilation[1]) if dim == "S" else (0, 0)
 
 
-def _window_words(above: list[Trip], rows: int, cols: int, nest: Nest) -> int:
+def _window_words(above: tuple[Trip, ...], rows: int, cols: int, nest: Nest) -> int:
     """Input pixels fetched, Timeloop's halo rule: only the innermost loop keeps what two windows share."""
     full = rows.bit_count() * cols.bit_count()
     if not above or above[0].dim not in WINDOW:
@@ -247,7 +261,7 @@ def _window_words(above: list[Trip], rows: int, cols: int, nest: Nest) -> int:
     return (full + (above[0].extent - 1) * fresh) * math.prod(trip.extent for trip in above[1:])
 
 
-def _physical_words(above: list[Trip], rows: int, cols: int, nest: Nest) -> int:
+def _physical_words(above: tuple[Trip, ...], rows: int, cols: int, nest: Nest) -> int:
     """Input pixels fetched when every step keeps what the old and the new window share (codesign reference, 4.3)."""
     full = rows.bit_count() * cols.bit_count()
     words, outer = full, math.prod(trip.extent for trip in above)
