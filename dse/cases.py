@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.errors import SpecError
+from dataflows.networks import onnx_file
 from dataflows.workload import Layer, Network
 from dse.job import Job
-from dse.workload import onnx_path
 from mappers.network import NetworkMapping
 from sim.cases import LayerCase
 from sim.tensors import LayerTensors, random_tensors
@@ -108,7 +108,7 @@ def flat_tensors(layer: Any, flat: Layer) -> LayerTensors:
 
 
 def _quantised(job: Job, names: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
-    path = onnx_path(job.network)
+    path = onnx_file(job.network)
     if path is None:
         return None, "the network is a list of layers without weights"
     if job.budget.bits < 8:

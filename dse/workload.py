@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-from dataflows.layer_text import is_layer_text
-from dataflows.networks import entry, network
+from dataflows.networks import entry, network, onnx_file
 from dataflows.onnx_import import Imported, import_onnx
 from dataflows.workload import Network
 
@@ -19,23 +17,15 @@ def load(text: str, shapes: tuple[int, int] | None, bits: int) -> Imported:
     SpecError
         See `dataflows.networks.network`.
     """
-    path = onnx_path(text)
+    path = onnx_file(text)
     if path is None:
-        found = Imported(network(text), ())
+        found = Imported(network(text, shapes), ())
     else:
         known = None if text.lower().endswith(".onnx") else entry(text)
         name, source = (known.name, known.source) if known else (path.stem, str(path))
         shapes = shapes or (known.size if known else None)
         found = import_onnx(path, shapes, name=name, source=source).require_complete()
     return replace(found, network=_at_width(found.network, bits))
-
-
-def onnx_path(text: str) -> Path | None:
-    """Return the ONNX file of a network, or None for one that has none; an unknown name raises `SpecError`."""
-    suffix = Path(text).suffix.lower()
-    if is_layer_text(text) or suffix in (".yaml", ".yml"):
-        return None
-    return Path(text) if suffix == ".onnx" else entry(text).path()
 
 
 def _at_width(net: Network, bits: int) -> Network:
