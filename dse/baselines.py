@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 from dataflows.arch import Accelerator, Dataflow
-from dse.space import Space
+from dse.space import BUFFERS, Space
 
 TILE_BLOCKS = 16
 """As in the presets after these designs: enough that the scale buffer does not limit tiles."""
@@ -75,7 +75,7 @@ def _scaled(space: Space, recipe: _Recipe) -> Baseline:
     side = min(side, space.most_rows(recipe.dataflow))
     while space.most_cols(recipe.dataflow, side) < side:
         side -= 1
-    shares = dict(zip(("input_words", "weight_words", "acc_words"), recipe.shares, strict=True))
+    shares: dict[str, float] = dict(zip(BUFFERS, recipe.shares, strict=True))
     acc = space.share(recipe.dataflow, side, side, shares, tile_blocks=TILE_BLOCKS)
     slug = recipe.name.lower().replace(" ", "-")
     return Baseline(f"{recipe.name} {side}x{side}", replace(acc, name=f"{slug}-{side}x{side}"), recipe.source)

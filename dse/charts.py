@@ -25,7 +25,7 @@ OPERANDS = {
     "inputs": "#0b6e99", "weights": "#4fa3c7", "psums": "#6b8e4e", "outputs": "#a7c080", "scales": "#d9b44a",
     "program": "#9aa5b1", "macs": "#5b4b8a",
 }  # fmt: skip
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9, "font.family": ["DejaVu Sans"], "svg.fonttype": "path", "axes.spines.top": False, "axes.spines.right": False,
     "axes.edgecolor": "#7a8794", "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "legend.frameon": False,
     "axes.titlesize": 10, "axes.titlelocation": "left", "axes.axisbelow": True,

@@ -66,9 +66,7 @@ def exact_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     return schedule(layer, acc, tiling).cycles
 
 
-def map_exactly(
-    network: Network, acc: Accelerator, objective: Objective = "edp", mapper: Mapper | None = None
-) -> NetworkMapping:
+def map_exactly(network: Network, acc: Accelerator, objective: Objective = "edp", mapper: Mapper | None = None) -> NetworkMapping:
     """Map a network; the mapper searches on the bound and its shortlist is ranked by exact cycles."""
     return map_network(network, acc, mapper or SearchMapper(), objective, exact_cycles=exact_cycles)
 

@@ -169,7 +169,7 @@ def build(job: Job, loaded: Imported, found: Found, folder: Path, progress: Tick
     data = report.to_dict() | about
     for entry, case in zip(data["cases"], picked.cases, strict=True):
         original = next(layer for layer in loaded.network.layers if layer.name == case.name)
-        entry |= {"kind": original.kind, "shape": shape(original)}
+        entry.update(kind=original.kind, shape=shape(original))
         entry["onnxruntime"] = _outside(case, picked, found.winner)
     equal = sum(case.passed for case in report.cases)
     say(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -119,7 +119,8 @@ class Search:
         self, points: list[Accelerator], study: Study, evaluator: Evaluator, done: Progress, watch: Watch
     ) -> dict[Accelerator, Trial]:
         found = {acc: trial for acc in points if (trial := study.find(acc)) is not None}
-        best = min((*found.values(), *([done.best] if done.best else [])), key=self._value, default=None)
+        known = [*found.values(), *([done.best] if done.best else [])]
+        best = min(known, key=self._value) if known else None
         for trial in evaluator.run([acc for acc in points if acc not in found]):
             study.add(trial)
             found[trial.accelerator] = trial
@@ -185,15 +186,17 @@ class _Generation:
     def tell(self, values: list[float], new: int) -> None:
         """Give the optimiser its values; `new` of the points had not been seen before."""
         self.new, self.best = new, min(values)
-        self.optimiser.tell(list(zip(self.asked, values, strict=True)))
+        ordered = sorted(values)
+        if ordered[3 * POPULATION // 4] > ordered[POPULATION // 4]:  # the optimiser cannot scale its penalty on a plateau
+            self.optimiser.tell(list(zip(self.asked, values, strict=True)))
 
 
-def _genotype(space: Space, solution: object) -> Genotype:
-    lanes, flows = lane_choices(space), space.dataflows
-    whole = [int(value) for value in solution.z]  # type: ignore[attr-defined]
+def _genotype(space: Space, solution: Any) -> Genotype:
+    lanes, flows = lane_choices(space), tuple(space.dataflows)
+    whole = [int(value) for value in solution.z]
     lane = lanes[whole[0]] if len(lanes) > 1 else lanes[0]
-    flow = flows[int(np.argmax(solution.c[0]))] if len(flows) > 1 else flows[0]  # type: ignore[attr-defined]
-    return Genotype(tuple(float(x) for x in solution.x), lane, TILE_BLOCKS[whole[-1]], flow)  # type: ignore[attr-defined]
+    flow = flows[int(np.argmax(solution.c[0]))] if len(flows) > 1 else flows[0]
+    return Genotype(tuple(float(x) for x in solution.x), lane, TILE_BLOCKS[whole[-1]], flow)
 
 
 def require_cmaes() -> type[CatCMAwM]:

@@ -83,9 +83,7 @@ class Space:
         """Return the accelerator of this shape with the smallest buffers."""
         return self._build(dataflow, rows, cols, lanes, tile_blocks, self.least_words(dataflow, rows, cols))
 
-    def build(
-        self, dataflow: str, rows: int, cols: int, *, lanes: int, tile_blocks: int, want: dict[str, float]
-    ) -> Accelerator:
+    def build(self, dataflow: str, rows: int, cols: int, *, lanes: int, tile_blocks: int, want: dict[str, float]) -> Accelerator:
         """Return a legal accelerator of a shape that fits, as close to the wishes as the byte budget allows.
 
         Parameters
@@ -158,9 +156,7 @@ class Space:
     def _build(self, dataflow: str, rows: int, cols: int, lanes: int, tile_blocks: int, words: Words) -> Accelerator:
         bits, budget = self.budget.bits, self.budget
         array = Array(rows, cols, dataflow, input_bits=bits, weight_bits=bits, acc_bits=budget.acc_bits)  # type: ignore[arg-type]
-        return Accelerator(
-            f"{dataflow}-{rows}x{cols}", array, budget.memory, post_lanes=lanes, tile_blocks=tile_blocks, **words
-        )
+        return Accelerator(f"{dataflow}-{rows}x{cols}", array, budget.memory, post_lanes=lanes, tile_blocks=tile_blocks, **words)
 
     def _lack(self, dataflow: str) -> Infeasible:
         """Say what the smallest array is short of."""

@@ -33,7 +33,8 @@ class Evaluator:
     """
 
     def __init__(self, network: Network, objective: Objective, workers: int) -> None:
-        self.network, self.objective = network, objective
+        self.network = network
+        self.objective: Objective = objective
         self.pool = _pool(network, objective, workers) if workers > 1 else None
 
     def __enter__(self) -> Evaluator:
