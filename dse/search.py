@@ -192,7 +192,7 @@ class _Generation:
 
 
 def _genotype(space: Space, solution: Any) -> Genotype:
-    lanes, flows = lane_choices(space), tuple(space.dataflows)
+    lanes, flows = list(lane_choices(space)), list(space.dataflows)
     whole = [int(value) for value in solution.z]
     lane = lanes[whole[0]] if len(lanes) > 1 else lanes[0]
     flow = flows[int(np.argmax(solution.c[0]))] if len(flows) > 1 else flows[0]

@@ -33,8 +33,7 @@ class Evaluator:
     """
 
     def __init__(self, network: Network, objective: Objective, workers: int) -> None:
-        self.network = network
-        self.objective: Objective = objective
+        self.job: tuple[Network, Objective] = (network, objective)
         self.pool = _pool(network, objective, workers) if workers > 1 else None
 
     def __enter__(self) -> Evaluator:
@@ -48,7 +47,8 @@ class Evaluator:
         """Yield the trials of `points` in the order in which they finish."""
         if self.pool is None:
             for acc in points:
-                yield evaluate(self.network, acc, self.objective)
+                network, objective = self.job
+                yield evaluate(network, acc, objective)
             return
         futures = [self.pool.submit(_evaluate, acc) for acc in points]
         for future in as_completed(futures):
