@@ -166,7 +166,7 @@ def build(job: Job, loaded: Imported, found: Found, folder: Path, progress: Tick
     except CheckFailed as error:
         say(f"verification failed: {error}")
         return {"passed": False, "error": str(error), "simulator": "verilator", "cases": [], "seconds": 0.0} | about
-    data = report.to_dict() | about
+    data: dict[str, Any] = {**report.to_dict(), **about}
     for entry, case in zip(data["cases"], picked.cases, strict=True):
         original = next(layer for layer in loaded.network.layers if layer.name == case.name)
         entry.update(kind=original.kind, shape=shape(original))
