@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dataflows.arch import Accelerator, Array, Memory
 from dataflows.documents import validate
 from dataflows.errors import SpecError
+from dataflows.nest.presets import PRESETS
 from dataflows.yaml_lines import Document, parse_yaml, read_yaml
 from systolith import presets
 from systolith.textspec import integer, pairs, split_head, suggestion
@@ -94,9 +95,8 @@ def accelerator(text: str) -> Accelerator:
     if Path(head).suffix in (".yaml", ".yml", ".json") or "/" in head:
         read_yaml(path, WhatItIs)  # raises: the file is missing or unreadable
     known = [*ENGINES, *presets.names()]
-    raise SpecError(
-        "accelerator", text, ", ".join(known) + ", or a YAML file", suggestion(head, known, "see `systolith presets`")
-    )
+    fix = f"{head} can only be costed" if head in PRESETS else suggestion(head, known, "see `systolith presets`")
+    raise SpecError("accelerator", text, ", ".join(known) + ", or a YAML file", fix)
 
 
 def preset(name: str) -> Accelerator:

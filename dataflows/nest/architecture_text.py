@@ -131,8 +131,8 @@ def _fanout(data: Any, path: str) -> Fanout:
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise SpecError(f"{path}.{name}", value, "true or false", "correct the value")
-    energies = {name: _number(data[name], f"{path}.{name}") for name in ("hop_pj", "add_pj") if name in data}
-    return _made(path, lambda: Fanout(tuple(made), **flags, **energies))
+    hop, add = (_number(data.get(name, 0.0), f"{path}.{name}") for name in ("hop_pj", "add_pj"))
+    return _made(path, lambda: Fanout(tuple(made), hop_pj=hop, add_pj=add, **flags))
 
 
 def _fields(data: Any, path: str, known: tuple[str, ...], required: tuple[str, ...] = ()) -> None:

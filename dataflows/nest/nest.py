@@ -148,10 +148,13 @@ def _level(arch: Architecture, text: str, path: str) -> tuple[int, frozenset[str
 
 def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], holds: list[frozenset[str]]) -> Nest:
     storage = arch.levels[::-1]
-    extents = dict.fromkeys(DIMS, 1)
+    extents: dict[str, int] = dict.fromkeys(DIMS, 1)
     trips, spreads, tiles = [], [], []
+    short = [_check_loops(nest, level, arch, layer.name) for level, nest in zip(storage, loops, strict=True)]
+    reasons = [reason for found in short for reason in found]
+    if reasons:
+        raise InfeasibleError(reasons[::-1])
     for level, nest in zip(storage, loops, strict=True):
-        _check_loops(nest, level, arch, layer.name)
         space: list[Spread] = []
         for loop in reversed(nest):
             if loop.axis is not None and loop.extent > 1:
@@ -176,8 +179,10 @@ def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], hold
     return Nest(layer, arch, storage, tuple(trips), tuple(spreads), tuple(holds), tuple(tiles))
 
 
-def _check_loops(loops: tuple[Loop, ...], level: StorageLevel, arch: Architecture, subject: str) -> None:
-    """Refuse dimensions and axes that do not exist, and axes that are too short."""
+def _check_loops(loops: tuple[Loop, ...], level: StorageLevel, arch: Architecture, subject: str) -> list[Infeasible]:
+    """Refuse dimensions and axes that do not exist; return the axes that are too short."""
+    if not loops:
+        return []
     used: Counter[str] = Counter()
     axes = {axis.name: axis for axis in level.fanout.axes}
     for loop in loops:
@@ -193,7 +198,8 @@ def _check_loops(loops: tuple[Loop, ...], level: StorageLevel, arch: Architectur
         if loop.dim not in axis.dims:
             raise SpecError(where, str(loop), f"{' '.join(axis.dims)} on {axis.name}", "unroll one of these")
         used[loop.axis] = (used[loop.axis] or 1) * loop.extent
-    for name, extent in used.items():
-        if extent > axes[name].size:
-            remedy = f"unroll at most {axes[name].size} there"
-            raise InfeasibleError([Infeasible(level.name, extent, axes[name].size, f"instances on {name}", remedy, subject)])
+    return [
+        Infeasible(level.name, n, axes[name].size, f"instances on {name}", f"unroll at most {axes[name].size} there", subject)
+        for name, n in used.items()
+        if n > axes[name].size
+    ]

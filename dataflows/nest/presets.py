@@ -51,7 +51,7 @@ def gemmini_dosa(dim: int = 16, scratchpad_kb: int = 128, accumulator_kb: int = 
         mac_pj=0.5608,
         psum_bits=32,
         area_um2=area * 1e6,
-        source="DOSA data set: Accelergy and CACTI, 40 nm, 8 bit (codesign reference, 5.3)",
+        source="DOSA data set: Accelergy and CACTI, 40 nm, 8 bit",
     )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def gemmini(dim: int = 16, scratchpad_kb: int = 512, accumulator_kb: int = 256) 
         ),
         mac_pj=0.28,
         psum_bits=32,
-        source="FactorFlow: Accelergy, Gemmini 16x16 (codesign reference, 5.4)",
+        source="Accelergy, as in FactorFlow: Gemmini 16x16",
     )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def eyeriss() -> Architecture:
             StorageLevel("pe", ALL, buffers, buffers, words, capacity_bits=(384 * 16, 24 * 16, 32 * 16)),
         ),
         mac_pj=0.21,
-        source="FactorFlow: Accelergy, Eyeriss 14x12 (codesign reference, 5.4)",
+        source="Accelergy, as in FactorFlow: Eyeriss 14x12",
     )
 
 
@@ -144,7 +144,7 @@ def simba() -> Architecture:
         ),
         mac_pj=0.32,
         psum_bits=24,
-        source="FactorFlow: Accelergy, Simba 16 x 16 (codesign reference, 5.4)",
+        source="Accelergy, as in FactorFlow: Simba 16 x 16",
     )  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def tpu_v1() -> Architecture:
         ),
         mac_pj=0.15,
         psum_bits=32,
-        source="FactorFlow: Accelergy, TPU v1 (codesign reference, 5.4)",
+        source="Accelergy, as in FactorFlow: TPU v1",
     )  # fmt: skip
 
 

@@ -80,7 +80,9 @@ def image_size(text: str | None) -> tuple[int, int] | None:
 
 
 def presets(json: Json = False, seed: Seed = 0) -> None:
-    """List the bundled accelerators."""
+    """List the bundled accelerators, and the architectures that can only be costed."""
+    from dataflows.nest.presets import PRESETS, parameters
+
     found: list[dict[str, Any]] = []
     for name in bundled.names():
         acc = specs.preset(name)
@@ -94,6 +96,11 @@ def presets(json: Json = False, seed: Seed = 0) -> None:
         return
     rows = ([row["name"], row["macs_per_cycle"], row["buffer_bytes"], row["description"]] for row in found)
     console.show_table("", ("name", "MACs/cycle", "buffer bytes", "description"), rows)
+    others = []
+    for name, make in PRESETS.items():
+        given = ", ".join(f"{key}={value}" for key, value in parameters(name).items())
+        others.append((name, make().pes, given, make().source))
+    console.show_table("For `systolith cost` only, mode timeloop", ("name", "MACs/cycle", "parameters", "source"), others)
 
 
 def engines(json: Json = False, seed: Seed = 0) -> None:
