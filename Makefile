@@ -23,10 +23,10 @@ dse:                      ## a short search, to see it work
 	$(BIN)/systolith explore $(SPEC) -o $(OUT)/dse --evaluations 40
 
 test:                     ## what CI runs
-	$(BIN)/python -m pytest -m "not nightly" -q
+	$(BIN)/python -m pytest -m "not nightly" -q -n auto --dist worksteal
 
 nightly:                  ## everything, long runs included
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint:
 	$(BIN)/ruff check
