@@ -22,7 +22,7 @@ _SEPARATOR = re.compile(r"[;|\n]|\s-\s(?=\s*L\d)")
 
 def is_compact(text: str) -> bool:
     """Whether the text starts like a compact mapping."""
-    return re.match(r"\s*L\d+(\[[WIO]*\])?\s*(:|\s[-\u2013A-Z])", text) is not None and " | for " not in text
+    return re.match(r"\s*L\d+(\[[WIO]*\])?\s*(:|;|\s[-\u2013A-Z])", text) is not None and " | for " not in text
 
 
 def parse_compact(text: str, arch: Architecture, source: str = "mapping") -> Mapping:

@@ -119,7 +119,8 @@ def test_the_manual_shows_what_runs(systolith, folder):
     assert f"{row['cycles']:,} cycles" in MANUAL
     assert f"{row['energy_pj'] / 1e6:,.0f} uJ" in MANUAL
     (folder / "two.yaml").write_text(re.search(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)[1])
-    assert systolith("cost", "gemm:M=6,N=4,K=10", "--arch", "two.yaml", "--mapping", "L2 C5 ; L1 C2X K4X ; L0 Q6", "--check").code == 0
+    args = ["cost", "gemm:M=6,N=4,K=10", "--arch", "two.yaml", "--mapping", "L2 C5 ; L1 C2X K4X ; L0 Q6", "--check"]
+    assert systolith(*args).code == 0
     assert set(re.findall(r"^\| `(\w+)[:`]", MANUAL, re.MULTILINE)) == set(PRESETS)
 
 

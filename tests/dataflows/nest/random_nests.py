@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel
+from dataflows.nest.counts import count
 from dataflows.nest.nest import Nest
 from dataflows.nest.rules import TENSORS, Rules
 from dataflows.workload import Layer
@@ -17,12 +19,14 @@ MOST_PES = 8
 
 
 def draw_layer(rng: Random) -> Layer:
-    """A layer of a few dozen multiply-accumulates: convolution, grouped, depthwise, GEMM or pointwise."""
-    kind = rng.choice(("conv", "conv", "grouped", "depthwise", "gemm", "pointwise"))
-    stride, dilation = [(rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2, 3))) for _ in range(2)]
+    """A layer of a few dozen multiply-accumulates: convolution, a single row, grouped, depthwise, GEMM, pointwise."""
+    kind = rng.choice(("conv", "line", "line", "grouped", "depthwise", "gemm", "pointwise"))
+    steps = (1, 1, 2) if kind == "line" else (1, 1, 2, 3)
+    stride, dilation = [(rng.choice(steps), rng.choice(steps)) for _ in range(2)]
     sizes = dict.fromkeys("NGKCPQRS", 1)
     open_dims = {
-        "conv": "NKCPQRSPQRS", "grouped": "GGKCPQRS", "depthwise": "GGNPQRSPQRS", "gemm": "KCQKCQ", "pointwise": "NKCPQPQ",
+        "conv": "NKCPQRSPQRS", "line": "KQSQSQS",
+        "grouped": "GGKCPQRS", "depthwise": "GGNPQRSPQRS", "gemm": "KCQKCQ", "pointwise": "NKCPQPQ",
     }[kind]  # fmt: skip
     if kind in ("grouped", "depthwise"):
         sizes["G"] = 2
@@ -123,6 +127,8 @@ def features(nest: Nest, rules: Rules) -> Counter[str]:
     found["sliding window"] = len(chains["inputs"]) > 1 and any(
         trips and trips[0].dim in "PQRS" for trips in nest.trips[chains["inputs"][0] + 1 :]
     )
+    other = replace(rules, halo="physical" if rules.halo == "timeloop" else "timeloop")
+    found["halo rules differ"] = count(nest, rules) != count(nest, other)
     for name in ("halo", "window", "psums"):
         found[f"{name} {getattr(rules, name)}"] = True
     return +found

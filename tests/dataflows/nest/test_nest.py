@@ -118,6 +118,13 @@ def test_compact_texts_are_the_same_mapping():
     assert "rows" in nests[0]  # C5X does not fit four rows
 
 
+def test_what_looks_like_compact_text():
+    for text in ("L2 ; L1 K4", "L2: K4", "L2[WI] K4", "L2 K4", "L2: - | L1 K4"):
+        assert is_compact(text)
+    for text in ("L2 | for K in 0..4", "levels: []", "L2[WI] | for K in 0..4", "dram | for K in 0..4"):
+        assert not is_compact(text)
+
+
 def bind_or_reason(mapping: Mapping, arch: Architecture) -> object:
     try:
         return bind(GEMM, arch, mapping)

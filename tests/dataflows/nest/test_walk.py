@@ -45,7 +45,7 @@ def compare_many(first: int, number: int) -> None:
     assert len(seen) == FEATURES
 
 
-FEATURES = 26
+FEATURES = 27
 
 
 def test_closed_form_equals_walker():
