@@ -17,7 +17,7 @@ QUEUE_DEPTH = 16
 
 
 class LoadRequests(wiring.Component):
-    """Issue the read requests of one step after the other; four states a step, plus one cycle per beat.
+    """Issue the read requests of one step after the other; five cycles a step, plus one per beat.
 
     Members
     -------
@@ -25,6 +25,8 @@ class LoadRequests(wiring.Component):
         What to load.
     credit : In(1)
         A buffer half came free: compute issued its last read of a step.
+    hold : In(1)
+        Do not start another step.
     want, grant : Out(1), In(1)
         Bus arbitration; the bus is held from `grant` until `freed`.
     valid, addr, ready : Out(1), Out(32), In(1)
@@ -37,7 +39,7 @@ class LoadRequests(wiring.Component):
         self.input_beats = input_beats
         super().__init__(
             {
-                "steps": In(stream.Signature(LOAD)), "credit": In(1), "reset_credit": In(1), "prog": In(PROGRAM),
+                "steps": In(stream.Signature(LOAD)), "credit": In(1), "reset_credit": In(1), "hold": In(1), "prog": In(PROGRAM),
                 "want": Out(1), "grant": In(1), "freed": Out(1),
                 "valid": Out(1), "addr": Out(32), "ready": In(1),
                 "segments": Out(stream.Signature(SEGMENT)),
@@ -54,7 +56,7 @@ class LoadRequests(wiring.Component):
         with m.Else():
             m.d.sync += credits.eq(credits + self.credit - self.grant)
         m.d.comb += [
-            self.want.eq(self.steps.valid & (credits != 0)), self.steps.ready.eq(self.grant),
+            self.want.eq(self.steps.valid & (credits != 0) & ~self.hold), self.steps.ready.eq(self.grant),
             self.valid.eq(burst.active), self.addr.eq(burst.addr), burst.step.eq(burst.active & self.ready),
         ]  # fmt: skip
         done = burst.step & burst.last
@@ -121,6 +123,8 @@ class LoadResponses(wiring.Component):
         Read data belong to steps; before, they are the program's.
     write_kind, write_slot, write_addr, write_data : Out
         One buffer word per cycle at most while `write` is 1; the address is relative to the half or slot.
+    behind : Out(1)
+        Beats are held; no further step may be requested.
     beat, beat_kind : Out(1), Out(2)
         A beat of this kind arrives; for the performance counters.
     loaded : Out(1)
@@ -136,7 +140,8 @@ class LoadResponses(wiring.Component):
                 "segments": In(stream.Signature(SEGMENT)), "prog": In(PROGRAM),
                 "valid": In(1), "data": In(beat_bits), "expecting": In(1),
                 "write": Out(1), "write_kind": Out(2), "write_slot": Out(2), "write_addr": Out(17),
-                "write_data": Out(beat_bits * self.word_beats), "loaded": Out(1), "beat": Out(1), "beat_kind": Out(2),
+                "write_data": Out(beat_bits * self.word_beats), "loaded": Out(1), "behind": Out(1),
+                "beat": Out(1), "beat_kind": Out(2),
             }
         )  # fmt: skip
 
@@ -199,8 +204,8 @@ class LoadResponses(wiring.Component):
     def _late_beats(self, m: Module, wanted: Signal) -> tuple[Signal, Signal]:
         """Keep beats that arrive while an END marker is at the head; return the beat to use and whether it is used.
 
-        A memory with varying delay may answer two steps without a gap between them, but a marker takes a cycle. Two
-        steps are on their way at most, so two beats can be held up.
+        A memory with varying delay may answer several steps without a gap between them, but a marker takes a cycle. No
+        step is requested while a beat is held, and two are on their way at most, so two beats can be held.
         """
         m.submodules.late = late = SyncFIFO(width=self.beat_bits, depth=4)
         here = wanted & (late.r_rdy | self.valid)
@@ -208,5 +213,6 @@ class LoadResponses(wiring.Component):
             late.w_data.eq(self.data), late.w_en.eq(self.valid & self.expecting & (late.r_rdy | ~wanted)), late.r_en.eq(wanted),
         ]  # fmt: skip
         arriving = Signal(self.beat_bits)
+        m.d.comb += self.behind.eq(late.r_rdy)
         m.d.comb += arriving.eq(Mux(late.r_rdy, late.r_data, self.data))
         return arriving, here

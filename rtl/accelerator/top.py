@@ -89,7 +89,8 @@ class AcceleratorTop(wiring.Component):
         self._bus(m, fetch, requests, store, program, responses)
         self._buffers(m, responses, post, store)
         m.d.comb += [
-            requests.credit.eq(core.issued), core.loaded.eq(responses.loaded), core.acc_free.eq(post.emptied),
+            requests.credit.eq(core.issued), requests.hold.eq(responses.behind),
+            core.loaded.eq(responses.loaded), core.acc_free.eq(post.emptied),
             post.ready.eq(core.tile_done), post.room.eq(store.emptied), store.ready.eq(post.done),
             core.post_read.eq(post.acc_read), core.post_half.eq(post.acc_half), core.post_addr.eq(post.acc_addr),
             post.acc_data.eq(core.post_data), store.words.eq(post.words[store.read_half]),

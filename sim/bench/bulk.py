@@ -42,6 +42,8 @@ class Job:
     stall : int
         Share of cycles, in 1/65536, in which the memory randomly refuses requests or delays data; 0 never. Cycles
         mean nothing then.
+    pause : int
+        Of every 1024 cycles, how many bring no read data while requests are taken; 0 never. Cycles mean nothing then.
     seed : int
         For the random stalls.
     timeout_cycles : int
@@ -57,6 +59,7 @@ class Job:
     latency: int = 32
     interval: int = 1
     stall: int = 0
+    pause: int = 0
     seed: int = 1
     timeout_cycles: int = 1_000_000
     reset: bool = True
@@ -150,7 +153,10 @@ def _check(job: Job, bus_bytes: int) -> None:
     if job.image.dtype != np.uint8 or job.image.ndim != 2 or job.image.shape[1] != bus_bytes:
         found = f"{job.image.dtype} {job.image.shape}"
         raise SpecError(f"{job.name}.image", found, f"uint8 (beats, {bus_bytes})", "reshape the image to beats")
-    for field, low, high in (("latency", 1, 1000), ("interval", 1, 65535), ("stall", 0, 60000), ("timeout_cycles", 1, 1 << 40)):
+    ranges = {
+        "latency": (1, 1000), "interval": (1, 65535), "stall": (0, 60000), "pause": (0, 900), "timeout_cycles": (1, 1 << 40),
+    }  # fmt: skip
+    for field, (low, high) in ranges.items():
         if not low <= getattr(job, field) <= high:
             raise SpecError(f"{job.name}.{field}", getattr(job, field), f"{low} to {high}", "change the job")
     if min(job.dump) < 0:
@@ -171,7 +177,8 @@ def _stage(job: Job, path: Path) -> dict[str, Any]:
     image[:, ::-1].tofile(path)
     return {
         "load_beats": len(image), "program_addr": job.program_addr, "dump": list(job.dump), "latency": job.latency,
-        "interval": job.interval, "stall": job.stall, "seed": job.seed & 0xFFFFFFFF, "timeout": job.timeout_cycles,
+        "interval": job.interval, "stall": job.stall, "pause": job.pause,
+        "seed": job.seed & 0xFFFFFFFF, "timeout": job.timeout_cycles,
         "reset": int(job.reset),
     }  # fmt: skip
 

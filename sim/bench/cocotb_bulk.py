@@ -13,7 +13,7 @@ from sim.bench.top import COUNTER_BITS, COUNTERS
 from sim.runner import job_directory
 
 INPUTS = (
-    "rst", "go", "cfg_program_addr", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_seed", "cfg_timeout",
+    "rst", "go", "cfg_program_addr", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_pause", "cfg_seed", "cfg_timeout",
     "load", "load_beats", "dump", "dump_first", "dump_beats",
 )  # fmt: skip
 
@@ -29,7 +29,7 @@ async def run_job(dut, number: int, job: dict, reset: bool) -> dict:
     """Load, start, wait once, read back; return what `sim.bench.bulk.JobResult` is made of."""
     work = job_directory()
     (work / f"load{number}.bin").replace(work / "load.bin")
-    config = {f"cfg_{name}": job[name] for name in ("program_addr", "latency", "interval", "stall", "seed", "timeout")}
+    config = {f"cfg_{name}": job[name] for name in ("program_addr", "latency", "interval", "stall", "pause", "seed", "timeout")}
     await hold(dut, rst=int(reset), load=1, load_beats=job["load_beats"], **config)
     await hold(dut, load=0)
     await hold(dut)

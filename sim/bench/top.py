@@ -12,7 +12,7 @@ COUNTER_BITS = 48
 MIN_DEPTH = 1 << 18  # beats; smaller jobs share one build
 PORTS = (
     "clk", "rst", "go", "finished", "timed_out", "error", "cycles", "counters", "fault", "file_fault",
-    "cfg_program_addr", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_seed", "cfg_timeout",
+    "cfg_program_addr", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_pause", "cfg_seed", "cfg_timeout",
     "load", "load_beats", "dump", "dump_first", "dump_beats",
 )  # fmt: skip
 
@@ -28,7 +28,7 @@ module bench (
     output wire [2:0]   fault,     // see dram; bit 2: a request taken outside start .. done
     output wire         file_fault,
     input  wire [31:0]  cfg_program_addr,
-    input  wire [15:0]  cfg_latency, cfg_interval, cfg_stall,
+    input  wire [15:0]  cfg_latency, cfg_interval, cfg_stall, cfg_pause,
     input  wire [31:0]  cfg_seed,
     input  wire [47:0]  cfg_timeout,
     input  wire         load, dump,
@@ -104,6 +104,7 @@ module bench (
 
     dram #(.WIDTH(@WIDTH@), .DEPTH(@DEPTH@)) memory (
         .clk(clk), .rst(rst), .cfg_latency(cfg_latency), .cfg_interval(cfg_interval), .cfg_stall(cfg_stall),
+        .cfg_pause(cfg_pause),
         .cfg_seed(cfg_seed), .req_valid(req_valid), .req_ready(req_ready), .req_write(req_write), .req_addr(req_addr),
         .req_data(req_data), .rsp_valid(rsp_valid), .rsp_data(rsp_data), .load(load), .load_beats(load_beats),
         .dump(dump), .dump_first(dump_first), .dump_beats(dump_beats), .fault(port_fault), .file_fault(file_fault)

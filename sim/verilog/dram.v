@@ -4,7 +4,8 @@
 //   - after a request taken in cycle t, ready is 0 until cycle t + cfg_interval;
 //   - data of a read taken in cycle t are on rsp in cycle t + cfg_latency, as memory was when it was taken.
 // With cfg_stall = s > 0, ready is withheld in a random s / 65536 of cycles, and the same share of reads comes up to 63
-// cycles late; order is kept. Only values mean something then.
+// cycles late; order is kept. With cfg_pause = p > 0, no read data come in the first p of every 1024 cycles, while requests
+// are still taken; then those that have piled up come without a gap, as after a refresh. Only values mean something then.
 // ready never depends on valid in the same cycle.
 //
 // load and dump move beats from "load.bin" and to "dump.bin" in the working directory, in one cycle and without the
@@ -21,6 +22,7 @@ module dram #(
     input  wire [15:0]      cfg_latency,   // 1 to 1000
     input  wire [15:0]      cfg_interval,  // 1 or more
     input  wire [15:0]      cfg_stall,
+    input  wire [15:0]      cfg_pause,
     input  wire [31:0]      cfg_seed,
     input  wire             req_valid,
     output wire             req_ready,
@@ -86,7 +88,7 @@ module dram #(
             in_flight = tail - head;
             refuse <= random[15:0] < cfg_stall || in_flight >= QUEUE - 2;
 
-            if (head != tail && queue_due[head[SLOT-1:0]] <= now) begin
+            if (head != tail && queue_due[head[SLOT-1:0]] <= now && {6'b0, now[9:0]} >= cfg_pause) begin
                 rsp_valid <= 1;
                 rsp_data <= queue_data[head[SLOT-1:0]];
                 head = head + 1;

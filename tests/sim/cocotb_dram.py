@@ -19,6 +19,7 @@ async def exercise(dut, job: dict) -> dict:
     expected: list[tuple[int, int]] = []  # (cycle of acceptance, data), oldest first
     for name in ("latency", "interval", "stall"):
         getattr(dut, f"cfg_{name}").value = job[name]
+    dut.cfg_pause.value = 0
     dut.cfg_seed.value = job["seed"]
     dut.req_valid.value = 0
     dut.rst.value = 1

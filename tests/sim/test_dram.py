@@ -13,7 +13,8 @@ from sim.runner import build, run
 
 DRAM = (Path(sim.__file__).parent / "verilog" / "dram.v").read_text()
 PORTS = (
-    "clk", "rst", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_seed", "req_valid", "req_ready", "req_write", "req_addr",
+    "clk", "rst", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_pause", "cfg_seed", "req_valid", "req_ready", "req_write",
+    "req_addr",
     "req_data", "rsp_valid", "rsp_data", "load", "load_beats", "dump", "dump_first", "dump_beats", "fault", "file_fault",
 )  # fmt: skip
 SMALL = DRAM.replace("WIDTH = 128", "WIDTH = 64").replace("DEPTH = 65536", "DEPTH = 64")
