@@ -182,8 +182,8 @@ class Accelerator:
 
     @property
     def scale_lane_bits(self) -> int:
-        """Bias (accumulator width), 31-bit multiplier in 32, shift in 8."""
-        return self.array.acc_bits + 40
+        """Bias (accumulator width), multiplier (32), shift (8)."""
+        return self.array.acc_bits + MULTIPLIER_BITS + SHIFT_BITS
 
     @property
     def scale_word_bits(self) -> int:
@@ -226,6 +226,9 @@ class Accelerator:
         rest = {k: v for k, v in data.items() if k not in ("schema", "array", "memory")}
         return cls(array=Array(**data["array"]), memory=Memory(**data.get("memory", {})), **rest)
 
+
+MULTIPLIER_BITS, SHIFT_BITS = 32, 8
+"""Fields of a requantisation scale, see docs/hardware.md."""
 
 # Scale slots: a load for output tile o may run while tiles o-1 .. o-3 still wait for requantisation (docs/hardware.md).
 SCALE_SLOTS = 4

@@ -6,10 +6,9 @@ from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from dataflows.arch import MULTIPLIER_BITS, SHIFT_BITS
 from dataflows.errors import SpecError
 
-MULTIPLIER_BITS = 32
-SHIFT_BITS = 8
 MAX_SHIFT = 63
 
 

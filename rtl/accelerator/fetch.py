@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -34,7 +36,7 @@ class ProgramRegisters(wiring.Component):
 
     def __init__(self, *, beat_bits: int) -> None:
         self.beat_bits = beat_bits
-        self.beats = -(-PROGRAM_WORDS * 32 // beat_bits)
+        self.beats = math.ceil(PROGRAM_WORDS * 32 / beat_bits)
         super().__init__(
             {
                 "clear": In(1), "valid": In(1), "data": In(beat_bits),

@@ -54,7 +54,7 @@ class Issue(wiring.Component):
                 "loaded": In(1), "acc_free": In(1), "issued": Out(1),
                 "input_read": Out(1), "input_half": Out(1), "input_addr": Out(17), "pad": Out(1),
                 "row": Out(range(max(2, rows))), "row_word": In(range(max(2, rows))), "row_used": In(1),
-                "weight_read": Out(1), "weight_half": Out(1), "weight_addr": Out(17), "weight_use": Out(1),
+                "weight_read": Out(1), "weight_half": Out(1), "weight_addr": Out(17),
                 "first": Out(1), "take": Out(1), "slot": Out(range(max(2, rows))), "acc": Out(ACC),
                 "busy": Out(1), "wait_load": Out(1), "wait_acc": Out(1),
             }
@@ -126,7 +126,7 @@ class StationaryWeightIssue(Issue):
         acc = Signal(ACC)
         m.d.comb += [
             fold_last.eq(taps.last & (block == step.blocks - 1)), taps.next_block.eq(1),
-            self.row.eq(row), self.slot.eq(0), self.weight_use.eq(loading), self.weight_read.eq(loading & self.row_used),
+            self.row.eq(row), self.slot.eq(0), self.weight_read.eq(loading & self.row_used),
             self.weight_addr.eq(weight_base + self.row_word), self.take.eq(loading & (row == 0)),
             self.first.eq(streaming & fresh), self.busy.eq(streaming),
             acc.valid.eq(streaming), acc.first.eq(step.first & tap_first), acc.half.eq(step.acc_half), acc.addr.eq(acc_addr),
@@ -193,7 +193,7 @@ class StationaryOutputIssue(Issue):
         m.d.comb += [
             lane_end.eq(lane == self.rows - 1), wave_end.eq(running & lane_end & taps.last),
             block_end.eq(wave_end & (pixels.past | pixels.last)), taps.next_block.eq(block_end),
-            self.row.eq(lane), self.slot.eq(lane), self.weight_use.eq(running), self.weight_read.eq(running & self.row_used),
+            self.row.eq(lane), self.slot.eq(lane), self.weight_read.eq(running & self.row_used),
             self.weight_addr.eq(weight_base + self.row_word), self.busy.eq(running),
             self.first.eq((running & taps.first & (lane == 0)) | flush),
             pixels.step.eq(running), pixels.rewind.eq(lane_end & ~taps.last), pixels.mark.eq(wave_end),

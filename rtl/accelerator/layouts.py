@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from amaranth import signed, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data
 
 from dataflows.program import DENSE_FIELDS, SIGNED_FIELDS
 
@@ -35,21 +34,3 @@ POST = data.StructLayout({"half": 1, "blocks": 9, "pixels": 17, "scale_slot": 2}
 
 STORE = data.StructLayout({"addr": 32, "blocks": 9, "p": 16, "q": 16, "half": 1, "final": 1})
 """One output tile to write to memory."""
-
-
-class Request(wiring.Signature):
-    """A memory request stream: payload fields `write`, `addr` (beats) and `data` (one beat)."""
-
-    def __init__(self, beat_bits: int) -> None:
-        self.beat_bits = beat_bits
-        super().__init__({"request": Out(stream.Signature(request_layout(beat_bits)))})
-
-
-def request_layout(beat_bits: int) -> data.StructLayout:
-    """Payload of the native memory port."""
-    return data.StructLayout({"write": 1, "addr": ADDRESS_BITS, "data": beat_bits})
-
-
-def descriptor_in(layout: data.StructLayout) -> wiring.Flow:
-    """Port that takes descriptors of `layout`."""
-    return In(stream.Signature(layout))

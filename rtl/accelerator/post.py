@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.accelerator.layouts import POST, PROGRAM
 from rtl.delay import delay
-from rtl.requantize import Requantizer, pipeline_latency
+from rtl.requantize import MULTIPLIER_BITS, SHIFT_BITS, Requantizer, pipeline_latency
 
 
 class PostProcess(wiring.Component):
@@ -41,7 +41,7 @@ class PostProcess(wiring.Component):
         self.cols, self.lanes, self.acc_bits, self.output_bits = cols, lanes, acc_bits, output_bits
         self.tile_blocks = tile_blocks
         self.groups = -(-cols // lanes)
-        self.lane_bits = acc_bits + 40
+        self.lane_bits = acc_bits + MULTIPLIER_BITS + SHIFT_BITS
         super().__init__(
             {
                 "tiles": In(stream.Signature(POST)), "prog": In(PROGRAM), "reset": In(1),
@@ -112,7 +112,8 @@ class PostProcess(wiring.Component):
             scale = self.scale_data.word_select(lane, self.lane_bits)
             m.d.comb += [
                 unit.acc.eq(chosen.word_select(lane, self.acc_bits)), unit.bias.eq(scale[: self.acc_bits]),
-                unit.multiplier.eq(scale[self.acc_bits : self.acc_bits + 32]), unit.shift.eq(scale[self.acc_bits + 32 :]),
+                unit.multiplier.eq(scale[self.acc_bits :][:MULTIPLIER_BITS]),
+                unit.shift.eq(scale[self.acc_bits + MULTIPLIER_BITS :]),
                 unit.zero_point.eq(self.prog.output_zero), unit.low.eq(self.prog.clip_low),
                 unit.high.eq(self.prog.clip_high),
             ]  # fmt: skip

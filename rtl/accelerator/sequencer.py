@@ -11,15 +11,13 @@ from amaranth.lib.wiring import In, Out
 from dataflows.program import LEVELS
 from rtl.accelerator.layouts import COMPUTE, LOAD, POST, PROGRAM, STORE
 
-STEP_CYCLES = 3
-"""Cycles between two steps when no queue is full."""
-
 
 class Sequencer(wiring.Component):
     """Produce one load and one compute descriptor per step, one post and one store descriptor per output tile.
 
-    A step is one iteration of the six tile loops. Addresses advance by the deltas of the loop that steps; input
-    windows are clipped to the image, and what is clipped becomes a negative start for the array's address walk.
+    A step is one iteration of the six tile loops and takes three cycles while no queue is full. Addresses advance by the
+    deltas of the loop that steps; input windows are clipped to the image, and what is clipped becomes a negative start
+    for the array's address walk.
 
     Parameters
     ----------

@@ -8,9 +8,10 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.array.edge import Serialiser, delayed, staggered
+from rtl.array.edge import Serialiser, staggered
 from rtl.array.plan import ArrayPlan
 from rtl.array.row import Row
+from rtl.delay import delay
 from rtl.library import Modules, place
 
 __all__ = ["PEArray"]
@@ -79,8 +80,8 @@ class PEArray(wiring.Component):
         plan = self.plan
         first, north, take = self.first, self.north, self.take
         if plan.serialise:
-            first, take = (delayed(m, bit, name, reset_less=False) for bit, name in ((first, "first_in"), (take, "take_in")))
-            north = delayed(m, north, "north_in")
+            first, take = (delay(m, bit, 1, name, reset=True) for bit, name in ((first, "first_in"), (take, "take_in")))
+            north = delay(m, north, 1, "north_in")
         weights: Value = Cat(staggered(m, north, plan.weight_bits, "north"))
         takes = Cat(_along(m, take, plan.cols, "takes"))
         firsts = _along(m, first, plan.rows, "firsts")

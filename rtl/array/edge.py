@@ -9,15 +9,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.array.row import lanes
+from rtl.delay import delay
 
-__all__ = ["Serialiser", "delayed", "staggered"]
-
-
-def delayed(m: Module, word: Value, name: str, *, reset_less: bool = True) -> Signal:
-    """Return `word` one cycle late."""
-    held = Signal(len(word), name=name, reset_less=reset_less)
-    m.d.sync += held.eq(word)
-    return held
+__all__ = ["Serialiser", "staggered"]
 
 
 def staggered(m: Module, word: Value, bits: int, name: str, *, reset_less: bool = True) -> list[Value]:
@@ -28,7 +22,7 @@ def staggered(m: Module, word: Value, bits: int, name: str, *, reset_less: bool 
     result = [word[:bits]]
     waiting = word[bits:]
     while len(waiting):
-        waiting = delayed(m, waiting, f"{name}_{len(result)}", reset_less=reset_less)
+        waiting = delay(m, waiting, 1, f"{name}_{len(result)}", reset=not reset_less)
         result.append(waiting[:bits])
         waiting = waiting[bits:]
     return result

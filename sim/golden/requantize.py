@@ -56,7 +56,7 @@ def requantize(
     acc : array of int
         Accumulators with bias, already wrapped to the hardware's width (48 bits at most; 32 for ``double``).
     multiplier, shift : array of int
-        Unsigned 31-bit multiplier and shift 1 .. 63, broadcast against `acc` (per channel: shape them so).
+        Multiplier below 2**32 and shift 1 .. 63, broadcast against `acc` (per channel: shape them so).
     zero_point : array of int
         Output zero point.
     low, high : int

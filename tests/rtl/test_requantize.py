@@ -6,11 +6,14 @@ import gc
 
 import numpy as np
 import pytest
+from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
+from dataflows.schedule import POST_LATENCY
+from rtl.accelerator.post import PostProcess
 from rtl.requantize import Requantizer
 from sim.golden.accumulate import wrap
 from sim.golden.requantize import quantize_multiplier, requantize
@@ -92,3 +95,9 @@ def test_rejects(wrong: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(SpecError):
         Requantizer(**{"acc_bits": 32, "output_bits": 8, **wrong})
     gc.collect()
+
+
+def test_schedule_counts_the_pipeline_that_is_built() -> None:
+    unit = PostProcess(cols=4, lanes=2, acc_bits=32, output_bits=8, tile_blocks=2)
+    assert unit.latency == POST_LATENCY
+    Fragment.get(unit, None)
