@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
 from dataflows.cost import rates
-from dataflows.counts import RELEVANT, taps_in_image
+from dataflows.counts import taps_in_image
 from dataflows.tech import Technology
-from dataflows.tiling import Blocking, window
+from dataflows.tiling import RELEVANT, Blocking, window
 from dataflows.workload import Layer
 
 Ints = NDArray[np.int64]
@@ -62,7 +62,7 @@ class Batch:
         self.layer, self.acc, self.program_beats = layer, acc, program_beats
         self.blocking = bk = Blocking.of(layer, acc)
         self.packed = bk.packed > 1
-        self.block_total = bk.group_blocks if self.packed else bk.k_blocks
+        self.block_total = bk.walked
         self.out_blocks = bk.group_blocks * bk.k_blocks
         self.folds = self.out_blocks * bk.c_blocks * layer.R * layer.S
         self.outputs = layer.N * self.out_blocks * layer.P * layer.Q

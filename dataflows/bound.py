@@ -76,7 +76,7 @@ def first_load(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     """Return the beats of the first step's load: inputs, weights and scales."""
     blocking = Blocking.of(layer, acc)
     packed = blocking.packed > 1
-    blocks = min(tiling.blocks, blocking.group_blocks if packed else blocking.k_blocks)
+    blocks = min(tiling.blocks, blocking.walked)
     channels = min(tiling.c_blocks, blocking.c_blocks)
     planes = blocks if packed else channels
     pixels = 1
@@ -93,7 +93,7 @@ def first_load(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
 def first_tile_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     """Return the issue cycles of the first output tile, all its C tiles."""
     blocking, rows = Blocking.of(layer, acc), acc.array.rows
-    blocks = min(tiling.blocks, blocking.group_blocks if blocking.packed > 1 else blocking.k_blocks)
+    blocks = min(tiling.blocks, blocking.walked)
     pixels = min(tiling.p, layer.P) * min(tiling.q, layer.Q)
     folds = blocks * blocking.c_blocks * layer.R * layer.S
     steps = math.ceil(blocking.c_blocks / tiling.c_blocks)
@@ -105,9 +105,8 @@ def first_tile_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
 def last_outputs(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     """Return the words of the last output tile."""
     blocking = Blocking.of(layer, acc)
-    total = blocking.group_blocks if blocking.packed > 1 else blocking.k_blocks
     words = 1
-    for whole, tile in ((total, tiling.blocks), (layer.P, tiling.p), (layer.Q, tiling.q)):
+    for whole, tile in ((blocking.walked, tiling.blocks), (layer.P, tiling.p), (layer.Q, tiling.q)):
         words *= split(whole, tile)[-1][0]
     return words
 

@@ -26,15 +26,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflows.arch import Accelerator
-from dataflows.tiling import Blocking, Tiling, window
+from dataflows.tiling import RELEVANT, Blocking, Tiling, window
 from dataflows.workload import Layer
-
-RELEVANT = {
-    "inputs": frozenset("NGCPQ"),
-    "weights": frozenset("GKC"),
-    "scales": frozenset("GK"),
-}
-"""Tile loops that each loaded tensor depends on."""
 
 Levels = dict[str, dict[str, dict[str, int]]]
 

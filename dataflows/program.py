@@ -13,7 +13,7 @@ from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
 from dataflows.mapping import Mapping
-from dataflows.tiling import Blocking, Tiling, mapping_of, violations, window
+from dataflows.tiling import RELEVANT, Blocking, Tiling, mapping_of, violations, window
 from dataflows.workload import Layer
 
 MAGIC = 0x54535953  # "SYST"
@@ -186,7 +186,6 @@ def _loops(layer: Layer, acc: Accelerator, tiling: Tiling, place_at: Placement) 
     counts = tiling.counts(layer, blocking)
     dims = ("C", *reversed(tiling.order))
     strides = _strides(layer, acc, tiling, blocking)
-    relevant = {"input": {"N", "G", "C", "P", "Q"}, "weight": {"G", "K", "C"}, "scale": {"G", "K"}}
     values: dict[str, int] = {}
     inner = dict.fromkeys(strides, 0)
     for level, dim in enumerate(dims):
@@ -194,8 +193,9 @@ def _loops(layer: Layer, acc: Accelerator, tiling: Tiling, place_at: Placement) 
         for tensor, by_dim in strides.items():
             values[f"{tensor}_delta_{level}"] = by_dim.get(dim, 0) - inner[tensor]
             inner[tensor] += (counts[dim] - 1) * by_dim.get(dim, 0)
-    for tensor, needed in relevant.items():
-        values[f"{tensor}_relevant"] = sum(1 << level for level, dim in enumerate(dims) if dim in needed and counts[dim] > 1)
+    for tensor, needed in RELEVANT.items():
+        moving = [level for level, dim in enumerate(dims) if dim in needed and counts[dim] > 1]
+        values[f"{tensor.removesuffix('s')}_relevant"] = sum(1 << level for level in moving)
     beats = acc.beats(acc.input_word_bits)
     return values | {
         "input_base": place_at.inputs - (layer.padding[0] * layer.W + layer.padding[1]) * beats,
@@ -242,8 +242,7 @@ def _strides(layer: Layer, acc: Accelerator, tiling: Tiling, blocking: Blocking)
 def _tile_sizes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int]:
     """Sizes of full and of last tiles, in blocks, pixels and beats."""
     blocking = Blocking.of(layer, acc)
-    total = blocking.group_blocks if blocking.packed > 1 else blocking.k_blocks
-    blocks, c_blocks = _edge(total, tiling.blocks), _edge(blocking.c_blocks, tiling.c_blocks)
+    blocks, c_blocks = _edge(blocking.walked, tiling.blocks), _edge(blocking.c_blocks, tiling.c_blocks)
     p, q = _edge(layer.P, tiling.p), _edge(layer.Q, tiling.q)
     taps = layer.R * layer.S * blocking.weight_rows * acc.beats(acc.weight_word_bits)
     scale = acc.post_groups * acc.beats(acc.scale_word_bits)

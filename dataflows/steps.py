@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
-from dataflows.tiling import Blocking, Tiling, window
+from dataflows.tiling import RELEVANT, Blocking, Tiling, window
 from dataflows.workload import Layer
-
-RELEVANT = {"inputs": "NGCPQ", "weights": "GKC", "scales": "GK"}
-"""Tile loops whose index selects another tile of a tensor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +65,7 @@ def walk(layer: Layer, acc: Accelerator, tiling: Tiling) -> Steps:
     def size(dim: str, tile: int, whole: int) -> NDArray[np.int64]:
         return np.minimum(tile, whole - index[dim] * tile)
 
-    blocks = size("G" if packed else "K", tiling.blocks, blocking.group_blocks if packed else blocking.k_blocks)
+    blocks = size("G" if packed else "K", tiling.blocks, blocking.walked)
     c_blocks = size("C", tiling.c_blocks, blocking.c_blocks)
     p, q = size("P", tiling.p, layer.P), size("Q", tiling.q, layer.Q)
     stored = [

@@ -19,6 +19,9 @@ from dataflows.workload import Layer
 
 OUTER_DIMS = ("N", "G", "K", "P", "Q")
 
+RELEVANT = {"inputs": frozenset("NGCPQ"), "weights": frozenset("GKC"), "scales": frozenset("GK")}
+"""Tile loops whose index selects another tile of a loaded tensor."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
@@ -50,6 +53,11 @@ class Blocking:
         if packed >= 2:
             return cls(packed, math.ceil(layer.G / packed), 1, 1, layer.C)
         return cls(1, layer.G, math.ceil(layer.K / cols), math.ceil(layer.C / rows), min(layer.C, rows))
+
+    @property
+    def walked(self) -> int:
+        """Blocks that the block loop walks, a tile's `blocks` at a time: of groups when packed, else of output channels."""
+        return self.group_blocks if self.packed > 1 else self.k_blocks
 
 
 @dataclass(frozen=True, slots=True)

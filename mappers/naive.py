@@ -36,8 +36,7 @@ class NaiveMapper:
         started = time.perf_counter()
         layer = prepare(layer, acc, objective)
         bk, beats = Blocking.of(layer, acc), program_beats(acc)
-        blocks = bk.group_blocks if bk.packed > 1 else bk.k_blocks
-        most = {"q": layer.Q, "p": layer.P, "c_blocks": bk.c_blocks, "blocks": blocks}
+        most = {"q": layer.Q, "p": layer.P, "c_blocks": bk.c_blocks, "blocks": bk.walked}
         tiling, tried = Tiling(1, 1, 1, 1), 0
         for name in FILL_ORDER:
             low, high = 1, most[name]

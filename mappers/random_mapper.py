@@ -66,7 +66,7 @@ def draw(layer: Layer, acc: Accelerator, count: int, rng: np.random.Generator) -
     """
     bk, room = Blocking.of(layer, acc), capacity(acc)
     packed = bk.packed > 1
-    whole = {"blocks": bk.group_blocks if packed else bk.k_blocks, "c_blocks": bk.c_blocks, "p": layer.P, "q": layer.Q}
+    whole = {"blocks": bk.walked, "c_blocks": bk.c_blocks, "p": layer.P, "q": layer.Q}
     taps = layer.R * layer.S * bk.weight_rows
 
     def legal(size: dict[str, int]) -> bool:

@@ -104,7 +104,7 @@ def fits(layer: Layer, acc: Accelerator, blocks: Ints, c_blocks: Ints, p: Ints, 
 def neighbours(layer: Layer, acc: Accelerator, centre: Tiling) -> Candidates:
     """Return every legal tiling that differs from `centre` in one size, ragged sizes included; `centre` comes first."""
     bk = Blocking.of(layer, acc)
-    most = (bk.group_blocks if bk.packed > 1 else bk.k_blocks, bk.c_blocks, layer.P, layer.Q)
+    most = (bk.walked, bk.c_blocks, layer.P, layer.Q)
     here = (centre.blocks, centre.c_blocks, centre.p, centre.q)
     rows = [np.array([here], dtype=np.int64)]
     for axis, limit in enumerate(most):
@@ -119,11 +119,10 @@ def neighbours(layer: Layer, acc: Accelerator, centre: Tiling) -> Candidates:
 def candidates(layer: Layer, acc: Accelerator) -> Candidates:
     """Return every legal combination of useful sizes; never empty if the smallest tile fits."""
     bk, room = Blocking.of(layer, acc), capacity(acc)
-    packed, rows = bk.packed > 1, acc.array.rows
-    total = bk.group_blocks if packed else bk.k_blocks
+    rows = acc.array.rows
     taps = layer.R * layer.S * bk.weight_rows
     weight_room = room["weight_buffer"] // taps
-    blocks = useful_sizes(total, min(room["scale_buffer"], weight_room, room["accumulator"]))
+    blocks = useful_sizes(bk.walked, min(room["scale_buffer"], weight_room, room["accumulator"]))
     c_blocks = even_sizes(bk.c_blocks, weight_room)
     p, q = useful_sizes(layer.P, room["accumulator"]), useful_sizes(layer.Q, room["accumulator"])
     if acc.array.dataflow == "os":

@@ -92,12 +92,11 @@ def random_layer(acc: Accelerator, kind: str, rng: np.random.Generator, shrink: 
 def random_tiling(layer: Layer, acc: Accelerator, rng: np.random.Generator) -> Tiling:
     """Draw tile sizes, shorter last tiles included, and a tile order."""
     blocking = Blocking.of(layer, acc)
-    total = blocking.group_blocks if blocking.packed > 1 else blocking.k_blocks
 
     def tile(extent: int, most: int) -> int:
         return int(rng.integers(1, max(2, min(extent, most) + 1)))
 
     return Tiling(
-        blocks=tile(total, acc.tile_blocks), c_blocks=tile(blocking.c_blocks, 1 << 16),
+        blocks=tile(blocking.walked, acc.tile_blocks), c_blocks=tile(blocking.c_blocks, 1 << 16),
         p=tile(layer.P, 1 << 16), q=tile(layer.Q, 1 << 16), order=tuple(str(d) for d in rng.permutation(OUTER_DIMS)),
     )  # fmt: skip

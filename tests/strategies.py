@@ -46,9 +46,8 @@ def accelerators(draw: st.DrawFn) -> Accelerator:
 def tilings(draw: st.DrawFn, layer: Layer, acc: Accelerator) -> Tiling:
     """Any tile sizes in any order."""
     blocking = Blocking.of(layer, acc)
-    total = blocking.group_blocks if blocking.packed > 1 else blocking.k_blocks
     return Tiling(
-        blocks=draw(st.integers(1, total)),
+        blocks=draw(st.integers(1, blocking.walked)),
         c_blocks=draw(st.integers(1, blocking.c_blocks)),
         p=draw(st.integers(1, layer.P)),
         q=draw(st.integers(1, layer.Q)),
