@@ -14,6 +14,7 @@ MOST_LINES = 400
 FORBIDDEN = {
     "a path of one machine": re.compile(r"(?<![\w.])/(?:" + "|".join(("home", "root", "Users", "work")) + r")/\w"),
     "a package index other than the default": re.compile(r"--(?:extra-)?index" + "-url|[a-z]+:" + "//[^ ]*pypi[^ ]*/simple"),
+    "output that is still to be pasted": re.compile("OUTPUT" + "-GOES-HERE"),
     "a merge conflict": re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE),
 }
 
