@@ -10,6 +10,13 @@ from dataflows.errors import SpecError
 from dataflows.workload import OPERAND_BITS
 
 SCHEMA = 1
+MOST_ROWS = MOST_COLS = 256
+MOST_INPUT_WORDS = MOST_WEIGHT_WORDS = 1 << 16
+MOST_ACC_WORDS = 1 << 15
+LEAST_WORDS = 4
+MOST_TILE_BLOCKS = 256
+NARROWEST_BUS, WIDEST_BUS = 4, 128
+MOST_INTERVAL, MOST_LATENCY = 64, 1000
 Dataflow = Literal["ws", "os"]
 
 
@@ -37,8 +44,8 @@ class Array:
     acc_bits: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("rows", "cols"):
-            _between(f"array.{name}", getattr(self, name), 1, 256)
+        _between("array.rows", self.rows, 1, MOST_ROWS)
+        _between("array.cols", self.cols, 1, MOST_COLS)
         if self.dataflow not in ("ws", "os"):
             raise SpecError("array.dataflow", self.dataflow, "ws or os", "choose one of these dataflows")
         for name in ("input_bits", "weight_bits"):
@@ -99,11 +106,12 @@ class Memory:
     latency: int = 32
 
     def __post_init__(self) -> None:
-        _between("memory.bus_bytes", self.bus_bytes, 4, 128)
+        _between("memory.bus_bytes", self.bus_bytes, NARROWEST_BUS, WIDEST_BUS)
         if self.bus_bytes & (self.bus_bytes - 1):
-            raise SpecError("memory.bus_bytes", self.bus_bytes, "a power of two from 4 to 128", "round it")
-        _between("memory.interval", self.interval, 1, 64)
-        _between("memory.latency", self.latency, 1, 1000)
+            allowed = f"a power of two from {NARROWEST_BUS} to {WIDEST_BUS}"
+            raise SpecError("memory.bus_bytes", self.bus_bytes, allowed, "round it")
+        _between("memory.interval", self.interval, 1, MOST_INTERVAL)
+        _between("memory.latency", self.latency, 1, MOST_LATENCY)
 
     @property
     def bandwidth_bits_per_cycle(self) -> float:
@@ -142,12 +150,12 @@ class Accelerator:
     def __post_init__(self) -> None:
         if not self.name or not all(ch.isalnum() or ch in "-_" for ch in self.name):
             raise SpecError("name", self.name, "letters, digits, - and _", "rename the design")
-        _between("input_words", self.input_words, 4, 1 << 16)
-        _between("weight_words", self.weight_words, max(4, self.array.rows), 1 << 16)
+        _between("input_words", self.input_words, LEAST_WORDS, MOST_INPUT_WORDS)
+        _between("weight_words", self.weight_words, max(LEAST_WORDS, self.array.rows), MOST_WEIGHT_WORDS)
         least = self.array.rows if self.array.dataflow == "os" else 1
-        _between("acc_words", self.acc_words, max(4, least), 1 << 15)
+        _between("acc_words", self.acc_words, max(LEAST_WORDS, least), MOST_ACC_WORDS)
         _between("post_lanes", self.post_lanes, 1, self.array.cols)
-        _between("tile_blocks", self.tile_blocks, 1, 256)
+        _between("tile_blocks", self.tile_blocks, 1, MOST_TILE_BLOCKS)
 
     # Word geometry. A word crosses the bus in whole beats; the last beat is padded.
 

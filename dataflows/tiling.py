@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible
+from dataflows.limits import program_limits
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.workload import Layer
 
@@ -133,10 +134,11 @@ REMEDY = {
 
 
 def violations(layer: Layer, acc: Accelerator, tiling: Tiling) -> list[Infeasible]:
-    """Return every buffer that `tiling` overfills, and operand widths the array does not have."""
-    found = width_violations(layer, acc)
-    room = capacity(acc)
-    for level, demand in tile_words(layer, Blocking.of(layer, acc), tiling).items():
+    """Return every buffer that `tiling` overfills, operand widths the array and sizes the layer program does not have."""
+    blocking, room = Blocking.of(layer, acc), capacity(acc)
+    pitch = min(layer.W, window(layer, 1, tiling.q))
+    found = width_violations(layer, acc) + program_limits(layer, blocking.k_blocks, blocking.c_blocks, pitch)
+    for level, demand in tile_words(layer, blocking, tiling).items():
         if demand > room[level]:
             unit = "blocks" if level == "scale_buffer" else "words"
             found.append(Infeasible(level, demand, room[level], unit, REMEDY[level], layer.name))

@@ -11,6 +11,7 @@ import numpy as np
 from dataflows.arch import Accelerator
 from dataflows.batch import Batch
 from dataflows.cost import evaluate
+from dataflows.limits import most_pitch
 from dataflows.program import program_beats
 from dataflows.tech import Technology, technology
 from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, capacity, window
@@ -74,7 +75,8 @@ def draw(layer: Layer, acc: Accelerator, count: int, rng: np.random.Generator) -
         width = min(layer.W, window(layer, 1, size["q"]))
         planes = size["blocks"] if packed else size["c_blocks"]
         return (
-            planes * height * width <= room["input_buffer"]
+            width <= most_pitch(layer)
+            and planes * height * width <= room["input_buffer"]
             and size["blocks"] * size["c_blocks"] * taps <= room["weight_buffer"]
             and size["blocks"] * size["p"] * size["q"] <= room["accumulator"]
             and size["blocks"] <= room["scale_buffer"]

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
+from dataflows.limits import most_pitch
 from dataflows.tiling import Blocking, Tiling, capacity, window
 from dataflows.workload import Layer
 
@@ -85,7 +86,7 @@ def aligned_sizes(total: int, most: int, step: int) -> list[int]:
 
 
 def fits(layer: Layer, acc: Accelerator, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints) -> NDArray[np.bool_]:
-    """Tell which tile sizes fit every buffer; the arrays broadcast."""
+    """Tell which tile sizes fit every buffer and the layer program; the arrays broadcast."""
     bk, room = Blocking.of(layer, acc), capacity(acc)
     taps = layer.R * layer.S * bk.weight_rows
     height, width = (
@@ -94,7 +95,8 @@ def fits(layer: Layer, acc: Accelerator, blocks: Ints, c_blocks: Ints, p: Ints, 
     )
     planes = blocks if bk.packed > 1 else c_blocks
     return (
-        (planes * height * width <= room["input_buffer"])
+        (width <= most_pitch(layer))
+        & (planes * height * width <= room["input_buffer"])
         & (blocks * c_blocks * taps <= room["weight_buffer"])
         & (blocks * p * q <= room["accumulator"])
         & (blocks <= room["scale_buffer"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dataflows.arch import MOST_COLS, MOST_LATENCY, MOST_ROWS, NARROWEST_BUS
 from dataflows.documents import validate
 from dataflows.errors import SpecError
 from dataflows.yaml_lines import read_yaml
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from dse.job import Job
 
 Int = Annotated[int, Field(strict=True)]
-NARROWEST_BUS = 4  # bytes per beat; less bandwidth is a longer interval between beats
 Bandwidth = Literal[1, 2, 4, 8, 16, 32, 64, 128]
 
 
@@ -39,10 +39,10 @@ class Calibration(_Strict):
 class Budget(_Strict):
     """What the accelerator may use."""
 
-    macs: Annotated[Int, Field(ge=1, le=65536, description="multipliers: rows x cols at most")] = 256
+    macs: Annotated[Int, Field(ge=1, le=MOST_ROWS * MOST_COLS, description="multipliers: rows x cols at most")] = 256
     buffer_kib: Annotated[Int, Field(ge=1, le=65536, description="KiB of all on-chip buffers")] = 128
     bandwidth_bytes_per_cycle: Bandwidth = 16
-    dram_latency: Annotated[Int, Field(ge=1, le=1000, description="cycles from an accepted read to its data")] = 32
+    dram_latency: Annotated[Int, Field(ge=1, le=MOST_LATENCY, description="cycles from an accepted read to its data")] = 32
 
 
 class Search(_Strict):
@@ -86,7 +86,7 @@ class ExploreSpec(_Strict):
         from dse.job import Job
 
         bandwidth = self.budget.bandwidth_bytes_per_cycle
-        bus = max(NARROWEST_BUS, bandwidth)
+        bus = max(NARROWEST_BUS, bandwidth)  # less bandwidth is a longer interval between beats
         memory = Memory(bus_bytes=bus, interval=bus // bandwidth, latency=self.budget.dram_latency)
         limits = Limits(self.budget.macs, 1024 * self.budget.buffer_kib, memory, self.search.bits)
         layers = None if self.verify.layers == "auto" else tuple(self.verify.layers)

@@ -13,7 +13,7 @@ PROGRAM = data.StructLayout({name: signed(bits) if name in SIGNED_FIELDS else un
 
 LOAD = data.StructLayout(
     {
-        "scale_addr": 32, "scale_beats": 16, "scale_slot": 2,
+        "scale_addr": 32, "scale_beats": 18, "scale_slot": 2,
         "weight_addr": 32, "weight_beats": 24, "weight_half": 1,
         "input_addr": 32, "planes": 16, "rows": 16, "cols": 16, "input_half": 1,
     }
