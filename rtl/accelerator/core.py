@@ -65,12 +65,15 @@ class Core(wiring.Component):
         plan = ArrayPlan.of(shape)
         array = place(self.modules, m, "array", "array", PEArray, plan=plan, modules=self.modules)
         kind = StationaryOutputIssue if plan.outputs_stay else StationaryWeightIssue
-        issue = kind(rows=shape.rows, south_delay=EDGE_DELAY + plan.south_latency - 1)
-        m.submodules.issue = issue
-        m.submodules.lanes = lanes = WeightLanes(rows=shape.rows, cols=shape.cols)
-        m.submodules.banks = banks = Accumulator(
-            cols=shape.cols, words=acc.acc_words, acc_bits=shape.acc_bits, modules=self.modules
-        )
+        issue = place(
+            self.modules, m, "issue", "issue", kind,
+            rows=shape.rows, south_delay=EDGE_DELAY + plan.south_latency - 1, modules=self.modules,
+        )  # fmt: skip
+        lanes = place(self.modules, m, "lanes", "weight_lanes", WeightLanes, rows=shape.rows, cols=shape.cols)
+        banks = place(
+            self.modules, m, "banks", "accumulator_banks", Accumulator,
+            cols=shape.cols, words=acc.acc_words, acc_bits=shape.acc_bits, modules=self.modules,
+        )  # fmt: skip
         inputs = place_sram(self.modules, m, "input_buffer", depth=2 * acc.input_words, width=acc.input_word_bits)
         weights = place_sram(self.modules, m, "weight_buffer", depth=2 * acc.weight_words, width=acc.weight_word_bits)
         m.d.comb += [

@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.accelerator.layouts import COMPUTE, PROGRAM
 from rtl.accelerator.walk import PixelWalk, TapWalk
 from rtl.delay import delay
+from rtl.library import Modules, place
 
 ACC = data.StructLayout({"valid": 1, "first": 1, "half": 1, "addr": 16, "tag": 1})
 """One accumulation: `first` overwrites; `tag` marks the last one of an output tile."""
@@ -46,8 +47,8 @@ class Issue(wiring.Component):
         For the performance counters.
     """
 
-    def __init__(self, *, rows: int, south_delay: int) -> None:
-        self.rows, self.south_delay = rows, south_delay
+    def __init__(self, *, rows: int, south_delay: int, modules: Modules | None = None) -> None:
+        self.rows, self.south_delay, self.modules = rows, south_delay, modules
         super().__init__(
             {
                 "steps": In(stream.Signature(COMPUTE)), "prog": In(PROGRAM), "reset": In(1),
@@ -61,8 +62,8 @@ class Issue(wiring.Component):
         )  # fmt: skip
 
     def _walks(self, m: Module, step: data.View) -> tuple[PixelWalk, TapWalk]:
-        m.submodules.pixels = pixels = PixelWalk()
-        m.submodules.taps = taps = TapWalk()
+        pixels = place(self.modules, m, "pixels", "pixel_walk", PixelWalk)
+        taps = place(self.modules, m, "taps", "tap_walk", TapWalk)
         m.d.comb += [
             pixels.p.eq(step.p), pixels.q.eq(step.q), pixels.prog.eq(self.prog), taps.prog.eq(self.prog),
             taps.c_blocks.eq(step.c_blocks), pixels.origin.addr.eq(step.start_addr), pixels.origin.y.eq(step.start_y),

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.accelerator.burst import Burst
 from rtl.accelerator.layouts import LOAD, PROGRAM
+from rtl.library import Modules, place
 
 SCALE, WEIGHT, INPUT, END = range(4)
 SEGMENT = data.StructLayout({"kind": 2, "slot": 2, "planes": 16, "rows": 16, "cols": 24})
@@ -35,8 +36,8 @@ class LoadRequests(wiring.Component):
         What the response side must expect, in request order; END closes a step.
     """
 
-    def __init__(self, *, input_beats: int) -> None:
-        self.input_beats = input_beats
+    def __init__(self, *, input_beats: int, modules: Modules | None = None) -> None:
+        self.input_beats, self.modules = input_beats, modules
         super().__init__(
             {
                 "steps": In(stream.Signature(LOAD)), "credit": In(1), "reset_credit": In(1), "hold": In(1), "prog": In(PROGRAM),
@@ -48,7 +49,7 @@ class LoadRequests(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:  # noqa: D102
         m = Module()
-        m.submodules.burst = burst = Burst()
+        burst = place(self.modules, m, "burst", "burst", Burst)
         credits = Signal(2, init=2)
         step = Signal(LOAD, reset_less=True)
         with m.If(self.reset_credit):

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.accelerator.layouts import POST, PROGRAM
 from rtl.delay import delay
+from rtl.library import Modules, place
 from rtl.requantize import MULTIPLIER_BITS, SHIFT_BITS, Requantizer, pipeline_latency
 
 
@@ -37,9 +38,11 @@ class PostProcess(wiring.Component):
         Memory ports; scale and accumulator data arrive one cycle after the read.
     """
 
-    def __init__(self, *, cols: int, lanes: int, acc_bits: int, output_bits: int, tile_blocks: int) -> None:
+    def __init__(
+        self, *, cols: int, lanes: int, acc_bits: int, output_bits: int, tile_blocks: int, modules: Modules | None = None
+    ) -> None:
         self.cols, self.lanes, self.acc_bits, self.output_bits = cols, lanes, acc_bits, output_bits
-        self.tile_blocks = tile_blocks
+        self.tile_blocks, self.modules = tile_blocks, modules
         self.groups = -(-cols // lanes)
         self.lane_bits = acc_bits + MULTIPLIER_BITS + SHIFT_BITS
         super().__init__(
@@ -108,7 +111,9 @@ class PostProcess(wiring.Component):
         shown = delay(m, group, 1, "group_shown")
         m.d.comb += chosen.eq(padded.word_select(shown, self.lanes * self.acc_bits))
         for lane in range(self.lanes):
-            m.submodules[f"lane{lane}"] = unit = Requantizer(acc_bits=self.acc_bits, output_bits=self.output_bits)
+            unit = place(
+                self.modules, m, f"lane{lane}", "requantizer", Requantizer, acc_bits=self.acc_bits, output_bits=self.output_bits
+            )
             scale = self.scale_data.word_select(lane, self.lane_bits)
             m.d.comb += [
                 unit.acc.eq(chosen.word_select(lane, self.acc_bits)), unit.bias.eq(scale[: self.acc_bits]),

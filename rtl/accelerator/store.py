@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.accelerator.burst import Burst
 from rtl.accelerator.layouts import PROGRAM, STORE
+from rtl.library import Modules, place
 
 
 class Store(wiring.Component):
@@ -38,8 +39,8 @@ class Store(wiring.Component):
         Output buffer port; data arrive one cycle after the read and stay.
     """
 
-    def __init__(self, *, beats: int, beat_bits: int, word_bits: int) -> None:
-        self.beats, self.beat_bits, self.word_bits = beats, beat_bits, word_bits
+    def __init__(self, *, beats: int, beat_bits: int, word_bits: int, modules: Modules | None = None) -> None:
+        self.beats, self.beat_bits, self.word_bits, self.modules = beats, beat_bits, word_bits, modules
         super().__init__(
             {
                 "tiles": In(stream.Signature(STORE)), "prog": In(PROGRAM), "reset": In(1),
@@ -52,7 +53,7 @@ class Store(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:  # noqa: D102
         m = Module()
-        m.submodules.burst = burst = Burst()
+        burst = place(self.modules, m, "burst", "burst", Burst)
         tile = Signal(STORE, reset_less=True)
         ready = Signal(2)
         with m.If(self.reset):

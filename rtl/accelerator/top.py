@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Mux, Signal
+from typing import Any
+
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from dataflows.arch import SCALE_SLOTS, Accelerator
 from dataflows.counters import COUNTER_BITS
+from dataflows.program import program_beats
 from rtl.accelerator.burst import Burst
 from rtl.accelerator.core import Core
 from rtl.accelerator.counters import Counters
@@ -17,7 +20,7 @@ from rtl.accelerator.load import INPUT, SCALE, WEIGHT, LoadRequests, LoadRespons
 from rtl.accelerator.post import PostProcess
 from rtl.accelerator.sequencer import Sequencer
 from rtl.accelerator.store import Store
-from rtl.library import Modules
+from rtl.library import Modules, place
 from rtl.sram import place_sram
 from rtl.stream import Queue
 
@@ -62,26 +65,27 @@ class AcceleratorTop(wiring.Component):
         m = Module()
         acc, shape = self.acc, self.acc.array
         beats = {name: acc.beats(getattr(acc, f"{name}_word_bits")) for name in ("scale", "weight", "input", "output")}
-        sub = m.submodules
-        sub.registers = program = ProgramRegisters(beat_bits=acc.beat_bits)
-        sub.fetch = fetch = Burst()
-        sub.sequencer = sequencer = Sequencer(input_beats=beats["input"])
-        sub.requests = requests = LoadRequests(input_beats=beats["input"])
-        sub.responses = responses = LoadResponses(
-            beats={name: beats[name] for name in ("scale", "weight", "input")}, beat_bits=acc.beat_bits
-        )
-        sub.core = core = Core(acc=acc, modules=self.modules)
-        sub.post = post = PostProcess(
-            cols=shape.cols, lanes=acc.post_lanes, acc_bits=shape.acc_bits, output_bits=shape.input_bits,
-            tile_blocks=acc.tile_blocks,
+        program = self._part(m, "program_registers", ProgramRegisters, beat_bits=acc.beat_bits)
+        fetch = self._part(m, "fetch", Burst, module="burst")
+        sequencer = self._part(m, "sequencer", Sequencer, input_beats=beats["input"])
+        requests = self._part(m, "load_requests", LoadRequests, input_beats=beats["input"], modules=self.modules)
+        loaded = {name: beats[name] for name in ("scale", "weight", "input")}
+        responses = self._part(m, "load_responses", LoadResponses, beats=loaded, beat_bits=acc.beat_bits)
+        core = self._part(m, "core", Core, acc=acc, modules=self.modules)
+        post = self._part(
+            m, "post_process", PostProcess, cols=shape.cols, lanes=acc.post_lanes, acc_bits=shape.acc_bits,
+            output_bits=shape.input_bits, tile_blocks=acc.tile_blocks, modules=self.modules,
         )  # fmt: skip
-        sub.store = store = Store(beats=beats["output"], beat_bits=acc.beat_bits, word_bits=acc.output_word_bits)
-        sub.counters = counters = Counters(acc=acc)
+        store = self._part(
+            m, "store", Store, beats=beats["output"], beat_bits=acc.beat_bits, word_bits=acc.output_word_bits,
+            modules=self.modules,
+        )  # fmt: skip
+        counters = self._part(m, "counters", Counters, acc=acc)
 
         for part in (sequencer, requests, responses, core, post, store):
             m.d.comb += part.prog.eq(program.fields)
         for (name, layout, depth), engine in zip(QUEUES, (requests.steps, core.steps, post.tiles, store.tiles), strict=True):
-            sub[f"{name}_queue"] = queue = Queue(shape=layout, depth=depth)
+            queue = self._part(m, f"{name}_queue", Queue, shape=layout, depth=depth)
             wiring.connect(m, getattr(sequencer, name), queue.i)
             m.d.comb += [engine.payload.eq(queue.o.payload), engine.valid.eq(queue.o.valid), queue.o.ready.eq(engine.ready)]
         wiring.connect(m, requests.segments, responses.segments)
@@ -96,10 +100,10 @@ class AcceleratorTop(wiring.Component):
             post.acc_data.eq(core.post_data), store.words.eq(post.words[store.read_half]),
             core.input_write.eq(responses.write & (responses.write_kind == INPUT)),
             core.input_write_addr.eq(responses.write_addr + Mux(responses.write_slot[0], acc.input_words, 0)),
-            core.input_write_data.eq(_word(responses, beats["input"], acc.beat_bits)),
+            core.input_write_data.eq(_word(acc, responses.write_data, beats["input"])),
             core.weight_write.eq(responses.write & (responses.write_kind == WEIGHT)),
             core.weight_write_addr.eq(responses.write_addr + Mux(responses.write_slot[0], acc.weight_words, 0)),
-            core.weight_write_data.eq(_word(responses, beats["weight"], acc.beat_bits)),
+            core.weight_write_data.eq(_word(acc, responses.write_data, beats["weight"])),
         ]  # fmt: skip
         kind = {name: responses.beat & (responses.beat_kind == code) for name, code in
                 (("scale", SCALE), ("weight", WEIGHT), ("input", INPUT))}  # fmt: skip
@@ -116,6 +120,10 @@ class AcceleratorTop(wiring.Component):
             )),
         ]  # fmt: skip
         return m
+
+    def _part(self, m: Module, name: str, kind: type[wiring.Component], *, module: str = "", **parameters: Any) -> Any:
+        """Place a part as a module of its own, so that the Verilog shows its ports by name."""
+        return place(self.modules, m, name, module or name, kind, **parameters)
 
     def _control(
         self, m: Module, program: ProgramRegisters, fetch: Burst, core: Core, sequencer: Sequencer, store: Store, resets: tuple
@@ -149,7 +157,7 @@ class AcceleratorTop(wiring.Component):
                 m.d.comb += self.done.eq(1)
                 m.d.sync += self.busy.eq(0)
                 m.next = "IDLE"
-        m.d.comb += [fetch.planes.eq(1), fetch.rows.eq(1), fetch.beats.eq(program.beats)]
+        m.d.comb += [fetch.planes.eq(1), fetch.rows.eq(1), fetch.beats.eq(program_beats(self.acc))]
 
     def _bus(
         self, m: Module, fetch: Burst, requests: LoadRequests, store: Store, program: ProgramRegisters, responses: LoadResponses
@@ -181,7 +189,7 @@ class AcceleratorTop(wiring.Component):
         m.d.comb += [
             scales.we.eq(responses.write & (responses.write_kind == SCALE)),
             scales.waddr.eq(responses.write_addr + responses.write_slot * slot_words),
-            scales.wdata.eq(_word(responses, acc.beats(acc.scale_word_bits), acc.beat_bits)),
+            scales.wdata.eq(_word(acc, responses.write_data, acc.beats(acc.scale_word_bits))),
             scales.re.eq(post.scale_read), scales.raddr.eq(post.scale_addr), post.scale_data.eq(scales.rdata),
             outputs.we.eq(post.out_write), outputs.wdata.eq(post.out_data),
             outputs.waddr.eq(post.out_addr + Mux(post.out_half, acc.acc_words, 0)),
@@ -190,6 +198,6 @@ class AcceleratorTop(wiring.Component):
         ]  # fmt: skip
 
 
-def _word(responses: LoadResponses, beats: int, beat_bits: int) -> Signal:
-    """Return the word of `beats` beats that the response side put together."""
-    return responses.write_data[(responses.word_beats - beats) * beat_bits :]
+def _word(acc: Accelerator, write_data: Value, beats: int) -> Value:
+    """Return the word of `beats` beats that the response side put together; it lies at the top."""
+    return write_data[len(write_data) - beats * acc.beat_bits :]
