@@ -1,13 +1,14 @@
 """Human designs scaled to a budget: the yardsticks a search has to beat.
 
-Each keeps what its designers chose, the dataflow, the square array and the proportions of its memories, and gets the
-budget's multipliers, bytes, bandwidth and requantiser lanes. Where proportions would leave a buffer too small for a layer's
-smallest tile, the buffer gets that much. All are mapped by the same mapper as the searched designs.
+Each keeps what its designers chose, the dataflow, an array near a square and the proportions of its memories, and gets the
+budget's multipliers, bytes, bandwidth and requantiser lanes. The array is the rectangle that uses most multipliers with no
+side over twice the other: more columns than rows where that is open, sides powers of two where the designers ask for it.
+Where proportions would leave a buffer too small for a layer's smallest tile, the buffer gets that much. All are mapped by
+the same mapper as the searched designs.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 from dataflows.arch import Accelerator, Dataflow
@@ -15,6 +16,9 @@ from dse.space import BUFFERS, Space
 
 TILE_BLOCKS = 16
 """As in the presets after these designs: enough that the scale buffer does not limit tiles."""
+
+
+LONGEST_TO_SHORTEST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,21 @@ def baselines(space: Space) -> list[Baseline]:
 
 
 def _scaled(space: Space, recipe: _Recipe) -> Baseline:
-    side = math.isqrt(space.budget.macs)
-    if recipe.power_of_two:
-        side = 1 << (side.bit_length() - 1)
-    side = min(side, space.most_rows(recipe.dataflow))
-    while space.most_cols(recipe.dataflow, side) < side:
-        side -= 1
+    rows, cols = _shape(space, recipe)
     shares: dict[str, float] = dict(zip(BUFFERS, recipe.shares, strict=True))
-    acc = space.share(recipe.dataflow, side, side, shares, tile_blocks=TILE_BLOCKS)
+    acc = space.share(recipe.dataflow, rows, cols, shares, tile_blocks=TILE_BLOCKS)
     slug = recipe.name.lower().replace(" ", "-")
-    return Baseline(f"{recipe.name} {side}x{side}", replace(acc, name=f"{slug}-{side}x{side}"), recipe.source)
+    return Baseline(f"{recipe.name} {rows}x{cols}", replace(acc, name=f"{slug}-{rows}x{cols}"), recipe.source)
+
+
+def _shape(space: Space, recipe: _Recipe) -> tuple[int, int]:
+    """Return rows and columns: most multipliers, then nearest to a square, then more columns."""
+    shapes = [
+        (rows, cols)
+        for rows in range(space.least_rows, space.most_rows(recipe.dataflow) + 1)
+        for cols in range(space.least_cols, space.most_cols(recipe.dataflow, rows) + 1)
+    ]
+    square = [(rows, cols) for rows, cols in shapes if max(rows, cols) <= LONGEST_TO_SHORTEST * min(rows, cols)]
+    powers = [(rows, cols) for rows, cols in square if recipe.power_of_two and rows.bit_count() == cols.bit_count() == 1]
+    # A wish that no shape meets is dropped.
+    return max(powers or square or shapes, key=lambda shape: (shape[0] * shape[1], -abs(shape[0] - shape[1]), shape[1]))

@@ -48,9 +48,9 @@ def lane_choices(space: Space) -> tuple[int, ...]:
 def decode(space: Space, drawn: Genotype) -> Accelerator:
     """Return the accelerator that `drawn` stands for."""
     gene = dict(zip(GENES, (min(1.0, max(0.0, value)) for value in drawn.genes), strict=True))
-    rows = max(1, round(space.most_rows(drawn.dataflow) ** gene["rows"]))
+    rows = max(space.least_rows, round(space.most_rows(drawn.dataflow) ** gene["rows"]))
     most = space.most_cols(drawn.dataflow, rows)
-    cols = max(1, round(most * float(LEAST_FILL) ** (gene["cols"] - 1)))
+    cols = max(space.least_cols, round(most * float(LEAST_FILL) ** (gene["cols"] - 1)))
     least, room = space.least_words(drawn.dataflow, rows, cols), space.room(drawn.dataflow, rows, cols)
     want = {name: least[name] * (room[name] / least[name]) ** gene[name] for name in BUFFERS}
     return space.build(drawn.dataflow, rows, cols, lanes=drawn.lanes, tile_blocks=drawn.tile_blocks, want=want)

@@ -6,21 +6,32 @@ bytes needed grow with rows and with cols, and the shapes that fit are ``cols <=
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from dataflows.arch import Accelerator, Array, Dataflow
+from dataflows.arch import (
+    LEAST_WORDS,
+    MOST_ACC_WORDS,
+    MOST_COLS,
+    MOST_INPUT_WORDS,
+    MOST_ROWS,
+    MOST_WEIGHT_WORDS,
+    Accelerator,
+    Array,
+    Dataflow,
+)
 from dataflows.feasible import Infeasible, InfeasibleError
-from dataflows.tiling import Blocking, Tiling, tile_words
+from dataflows.limits import MOST_TILES, program_limits
+from dataflows.tiling import Blocking, Tiling, tile_words, window
 from dataflows.workload import Layer
 from dse.budget import Budget
 
-LARGEST_SIDE = 256
-MOST_WORDS = 1 << 16
 GRAIN = 8
 """Buffer words are multiples of this, so that designs that hardly differ are one design."""
 
-BUFFERS = ("input_words", "weight_words", "acc_words")
+MOST_WORDS = {"input_words": MOST_INPUT_WORDS, "weight_words": MOST_WEIGHT_WORDS, "acc_words": MOST_ACC_WORDS}
+BUFFERS = tuple(MOST_WORDS)
 Words = dict[str, int]
 
 
@@ -54,29 +65,44 @@ class Space:
         Raises
         ------
         InfeasibleError
-            When not even the smallest array fits; says how many bytes are missing and where most are needed.
+            When layers are beyond the layer program on every array, with the reasons of each; or when not even the smallest
+            array fits: says how many bytes are missing and where most are needed.
         """
         shapes = {layer.flattened().shape: layer.flattened() for layer in layers}
+        reasons = [reason for layer in shapes.values() for reason in _beyond(layer)]
+        if reasons:
+            raise InfeasibleError(reasons)
         space = cls(budget, tuple(shapes.values()), tuple(dataflows))
-        if not any(space._most_cols.values()):
+        fit = tuple(flow for flow in space.dataflows if space.most_rows(flow) >= space.least_rows)
+        if not fit:
             raise InfeasibleError([space._lack(flow) for flow in space.dataflows])
-        return replace(space, dataflows=tuple(flow for flow in space.dataflows if space._most_cols[flow]))
+        return replace(space, dataflows=fit)
+
+    @property
+    def least_rows(self) -> int:
+        """Fewest rows with which the layer program can count the blocks of input channels."""
+        return max(math.ceil(layer.C / MOST_TILES) for layer in self.layers)
+
+    @property
+    def least_cols(self) -> int:
+        """Fewest columns with which the layer program can count the blocks of output channels."""
+        return max(math.ceil(layer.K / MOST_TILES) for layer in self.layers)
 
     def most_rows(self, dataflow: str) -> int:
-        """Return the largest number of rows that fits; any smaller number fits too."""
+        """Return the largest number of rows that fits; any smaller number from `least_rows` on fits too."""
         return len(self._most_cols[dataflow])
 
     def most_cols(self, dataflow: str, rows: int) -> int:
-        """Return the largest number of columns that fits; any smaller number fits too."""
+        """Return the largest number of columns that fits; any smaller number from `least_cols` on fits too."""
         return self._most_cols[dataflow][rows - 1]
 
     def least_words(self, dataflow: str, rows: int, cols: int) -> Words:
         """Return the words of one buffer half that the smallest tile of every layer needs."""
         least = self._smallest_words(rows, cols)
         return {
-            "input_words": max(4, least["input_buffer"]),
-            "weight_words": max(4, rows, least["weight_buffer"]),
-            "acc_words": max(4, rows if dataflow == "os" else 1),
+            "input_words": max(LEAST_WORDS, least["input_buffer"]),
+            "weight_words": max(LEAST_WORDS, rows, least["weight_buffer"]),
+            "acc_words": max(LEAST_WORDS, rows if dataflow == "os" else 1),
         }
 
     def least(self, dataflow: str, rows: int, cols: int, lanes: int = 1, tile_blocks: int = 1) -> Accelerator:
@@ -101,7 +127,7 @@ class Space:
         least = self.least_words(dataflow, rows, cols)
 
         def made(part: float) -> Accelerator:
-            words = {name: _grain(part * want[name], least[name]) for name in BUFFERS}
+            words = {name: _grain(part * want[name], least[name], MOST_WORDS[name]) for name in BUFFERS}
             return self._build(dataflow, rows, cols, lanes, tile_blocks, words)
 
         if made(1.0).buffer_bytes <= self.budget.buffer_bytes:
@@ -125,31 +151,32 @@ class Space:
         least = self.least(dataflow, rows, cols)
         spare = 8 * (self.budget.buffer_bytes - least.buffer_bytes)
         return {
-            name: min(MOST_WORDS, getattr(least, name) + max(0, spare) // bits) for name, bits in _bits_per_word(least).items()
+            name: min(MOST_WORDS[name], getattr(least, name) + max(0, spare) // bits)
+            for name, bits in _bits_per_word(least).items()
         }
 
     def _shapes(self, dataflow: str) -> list[int]:
         """Return the most columns for 1, 2, 3 ... rows, as far as any fit."""
         found: list[int] = []
-        cols = LARGEST_SIDE
-        for rows in range(1, min(LARGEST_SIDE, self.budget.macs) + 1):
+        cols, fewest = MOST_COLS, self.least_cols
+        for rows in range(1, min(MOST_ROWS, self.budget.macs) + 1):
             cols = min(cols, self.budget.macs // rows)  # what did not fit fewer rows does not fit more
-            while cols and not self._fits(dataflow, rows, cols):
+            while cols >= fewest and not self._fits(dataflow, rows, cols):
                 cols -= 1
-            if not cols:
+            if cols < fewest:
                 break
             found.append(cols)
         return found
 
     def _fits(self, dataflow: str, rows: int, cols: int) -> bool:
         words = self.least_words(dataflow, rows, cols)
-        if max(words.values()) > MOST_WORDS:
+        if any(words[name] > most for name, most in MOST_WORDS.items()):
             return False
         return self._build(dataflow, rows, cols, 1, 1, words).buffer_bytes <= self.budget.buffer_bytes
 
     def _smallest_words(self, rows: int, cols: int) -> Words:
         """Return the words that the smallest tiles need; the array's other parameters do not matter."""
-        probe = Accelerator("probe", Array(rows, cols), weight_words=MOST_WORDS, post_lanes=1)
+        probe = Accelerator("probe", Array(rows, cols), weight_words=MOST_WEIGHT_WORDS, post_lanes=1)
         needs = [tile_words(layer, Blocking.of(layer, probe), Tiling(1, 1, 1, 1)) for layer in self.layers]
         return {name: max(need[name] for need in needs) for name in ("input_buffer", "weight_buffer")}
 
@@ -160,27 +187,35 @@ class Space:
 
     def _lack(self, dataflow: str) -> Infeasible:
         """Say what the smallest array is short of."""
-        words = self.least_words(dataflow, 1, 1)
-        name, most = max(words.items(), key=lambda item: item[1])
-        if most > MOST_WORDS:
-            remedy = f"{name} would need {most} words; use a smaller network input or filter"
-            return Infeasible(name, most, MOST_WORDS, "words", remedy, f"{dataflow} 1x1")
-        acc = self._build(dataflow, 1, 1, 1, 1, words)
+        rows, cols = self.least_rows, self.least_cols
+        subject = f"smallest {dataflow} array ({rows}x{cols})"
+        if rows * cols > self.budget.macs:
+            remedy = f"raise budget.macs to at least {rows * cols}, or split the layers with the most channels"
+            return Infeasible("array", rows * cols, self.budget.macs, "multipliers", remedy, subject)
+        words = self.least_words(dataflow, rows, cols)
+        name, need = max(words.items(), key=lambda item: item[1] / MOST_WORDS[item[0]])
+        if need > MOST_WORDS[name]:
+            remedy = f"{name} would need {need} words; use a smaller network input or filter"
+            return Infeasible(name, need, MOST_WORDS[name], "words", remedy, subject)
+        acc = self._build(dataflow, rows, cols, 1, 1, words)
         parts = {level.name: -(-level.size_bits // 8) for level in acc.levels() if level.words}
         largest = max(parts, key=lambda level: parts[level])
         remedy = (
             f"raise budget.buffer_kib to at least {-(-acc.buffer_bytes // 1024)} "
             f"(the {largest} alone takes {parts[largest]} bytes)"
         )
-        return Infeasible(
-            largest, acc.buffer_bytes, self.budget.buffer_bytes, "bytes of all buffers", remedy,
-            f"smallest {dataflow} array (1x1)",
-        )  # fmt: skip
+        return Infeasible(largest, acc.buffer_bytes, self.budget.buffer_bytes, "bytes of all buffers", remedy, subject)
 
 
-def _grain(words: float, least: int) -> int:
-    """Round down to the grain, but not below what is needed."""
-    return min(MOST_WORDS, max(least, int(words) // GRAIN * GRAIN))
+def _beyond(layer: Layer) -> list[Infeasible]:
+    """Return why the layer program cannot hold a layer on any array."""
+    pitch = min(layer.W, window(layer, 1, 1))
+    return program_limits(layer, math.ceil(layer.K / MOST_COLS), math.ceil(layer.C / MOST_ROWS), pitch)
+
+
+def _grain(words: float, least: int, most: int) -> int:
+    """Round down to the grain, but not below what is needed, nor above what there can be."""
+    return min(most, max(least, int(words) // GRAIN * GRAIN))
 
 
 def _bits_per_word(acc: Accelerator) -> Words:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dataflows.arch import Memory
+from dataflows.arch import MOST_ACC_WORDS, Memory
 from dataflows.feasible import InfeasibleError
 from dataflows.tiling import smallest
 from dataflows.workload import Layer
@@ -27,7 +27,8 @@ def spaces(draw):
                 R=taps, S=taps, stride=draw(st.integers(1, 3)),
             )
         )  # fmt: skip
-    macs, size = draw(st.integers(1, 600)), draw(st.integers(300, 60_000))
+    macs = draw(st.one_of(st.integers(1, 600), st.sampled_from((4096, 65_536))))
+    size = draw(st.one_of(st.integers(300, 60_000), st.integers(60_000, 1 << 26)))
     budget = Budget(macs, size, Memory(bus_bytes=draw(st.sampled_from((4, 16, 64)))))
     try:
         return Space.of(budget, layers, ("ws", "os"))
@@ -131,7 +132,64 @@ def test_baselines_are_legal_and_get_the_whole_budget(network):
     assert gemmini.acc_words == pytest.approx(gemmini.input_words / 8, rel=0.1)
 
 
-def test_baselines_shrink_with_the_multipliers(network):
-    space = Space.of(Budget(200, 64 * 1024, Memory()), network.layers, ("ws",))
+@pytest.mark.parametrize(
+    ("macs", "gemmini", "others"),
+    [(200, "8x16", "10x20"), (128, "8x16", "8x16"), (64, "8x8", "8x8"), (100_000, "256x256", "256x256")],
+)
+def test_baselines_use_the_multipliers_there_are_in_a_near_square(network, macs, gemmini, others):
+    space = Space.of(Budget(macs, 1 << 22, Memory()), network.layers, ("ws",))
     names = [each.name for each in baselines(space)]
-    assert names == ["Gemmini-like WS 8x8", "TPU-like WS 14x14", "WS even split 14x14"]
+    assert names == [f"Gemmini-like WS {gemmini}", f"TPU-like WS {others}", f"WS even split {others}"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_no_near_square_that_fits_uses_more_multipliers_than_a_baseline(data):
+    space = data.draw(spaces())
+    for each in baselines(space):
+        array = each.accelerator.array
+        shapes = [
+            (rows, cols)
+            for rows in range(1, space.most_rows(array.dataflow) + 1)
+            for cols in range(-(-rows // 2), min(2 * rows, space.most_cols(array.dataflow, rows)) + 1)
+        ]
+        if each.name.startswith("Gemmini"):
+            shapes = [(rows, cols) for rows, cols in shapes if rows.bit_count() == cols.bit_count() == 1]
+        assert array.macs == max(rows * cols for rows, cols in shapes)
+        assert f"{array.rows}x{array.cols}" in each.name
+
+
+@pytest.mark.parametrize(("macs", "kib"), [(256, 16384), (16, 4096), (256, 512), (65_536, 65_536)])
+def test_buffers_stop_at_what_the_hardware_can_address(network, macs, kib):
+    space = Space.of(Budget(macs, 1024 * kib, Memory()), network.layers, ("ws", "os"))
+    assert baselines(space)
+    for flow in space.dataflows:
+        for rows in (1, space.most_rows(flow)):
+            for cols in (1, space.most_cols(flow, rows)):
+                room = space.room(flow, rows, cols)
+                assert room["acc_words"] <= MOST_ACC_WORDS
+                acc = space.build(flow, rows, cols, lanes=1, tile_blocks=1, want=room)
+                assert acc.buffer_bytes <= space.budget.buffer_bytes
+        for gene in (0.0, 0.5, 1.0):
+            decode(space, Genotype((gene, 1 - gene, 1.0, 1.0, 1.0), 1, 64, flow))
+
+
+def test_every_layer_that_no_program_holds_is_named_before_the_search():
+    layers = [Layer.gemm("long", M=100_000, N=4, K=4), Layer.gemm("good", M=4, N=4, K=4)]
+    layers.append(Layer.conv("wide", K=1, C=1, H=1, W=400, R=1, S=300))
+    with pytest.raises(InfeasibleError) as caught:
+        Space.of(Budget(16, 1 << 20, Memory()), layers, ("ws", "os"))
+    assert [(reason.subject, reason.level) for reason in caught.value.reasons] == [("long", "program"), ("wide", "program")]
+
+
+def test_arrays_too_narrow_for_a_layer_are_never_drawn():
+    layers = [Layer.gemm("vocabulary", M=1, N=200_000, K=70_000)]
+    space = Space.of(Budget(64, 1 << 20, Memory()), layers, ("ws", "os"))
+    for flow in space.dataflows:
+        for gene in (0.0, 0.3, 0.7, 1.0):
+            for other in (0.0, 0.5, 1.0):
+                acc = decode(space, Genotype((gene, other, 0.5, 0.5, 0.5), 1, 8, flow))
+                assert not smallest(layers[0], acc)
+    assert all(not smallest(layers[0], each.accelerator) for each in baselines(space))
+    with pytest.raises(InfeasibleError, match=r"budget\.macs"):
+        Space.of(Budget(7, 1 << 20, Memory()), layers, ("ws",))
