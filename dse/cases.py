@@ -59,7 +59,10 @@ def check_names(job: Job, network: Network) -> None:
 
 
 def pick(job: Job, network: Network, mapped: NetworkMapping) -> list[str]:
-    """Return the names of layers to verify: the largest of each class, then the largest others, each shape once."""
+    """Return the names of layers to verify: the largest of each class, then the largest others, each shape once.
+
+    They take at most `MOST_CYCLES` together; where every layer takes more, the cheapest one is verified all the same.
+    """
     if job.verify_layers is not None:
         return list(job.verify_layers)
     cycles = {each.name: each.result.cost.latency_cycles for each in mapped.layers}
@@ -72,7 +75,7 @@ def pick(job: Job, network: Network, mapped: NetworkMapping) -> list[str]:
         if len(chosen) < job.verify_count and cycles[name] <= room:
             chosen.append(name)
             room -= cycles[name]
-    return chosen
+    return chosen or [min(ordered, key=lambda name: cycles[name])]
 
 
 def cases(job: Job, network: Network, mapped: NetworkMapping, names: Sequence[str]) -> Picked:

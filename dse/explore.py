@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from dataflows.arch import Accelerator
-from dataflows.errors import CheckFailed
+from dataflows.errors import SystolithError
 from dataflows.onnx_import import Imported
 from dse import cases, files
 from dse.baselines import baselines
@@ -58,10 +58,6 @@ class Found:
     mapped: NetworkMapping
     seconds: float
 
-    def best_baseline(self, objective: str) -> MappedBaseline:
-        """Return the baseline that is best with searched mappings."""
-        return min(self.baselines, key=lambda each: value(each.searched, objective))
-
 
 def explore(
     job: Job, folder: Path, *, resume: bool = False, workers: int = 1, progress: Tick = lambda *_: None,
@@ -88,12 +84,14 @@ def explore(
     Returns
     -------
     ExploreResult
-        Its field ``verified`` is False when hardware and models disagree anywhere.
+        Its field ``verified`` is False when hardware and models disagree anywhere, or the hardware could not be built or
+        run; ``verify.error`` says why, and everything the search found is written all the same. ``verified_scope`` says how
+        much of the network was verified.
 
     Raises
     ------
     InfeasibleError
-        Nothing fits the budget; raised before any file is written.
+        Nothing fits the budget, or layers are beyond the layer program; raised before any file is written.
     SpecError
         The job names things that do not exist, or the folder holds another exploration.
     """
@@ -106,7 +104,7 @@ def explore(
     files.write(folder / "design.yaml", design_yaml(loaded, found))
     verify = build(job, loaded, found, folder, progress, say)
     data = summary(job, loaded, found, verify, seconds=time.perf_counter() - started) | (provenance or {})
-    files.write_json(folder / "verify.json", verify)
+    files.write_json(folder / "verify.json", data["verify"])
     files.write_json(folder / "result.json", data)
     write_report(folder)
     say(f"report: {folder / 'report.html'}")
@@ -151,7 +149,16 @@ def finalists(
 
 
 def build(job: Job, loaded: Imported, found: Found, folder: Path, progress: Tick, say: Say) -> dict[str, Any]:
-    """Write the winner's Verilog, run whole layers through it and return verify.json."""
+    """Write the winner's Verilog, run whole layers through it and return verify.json; failures are part of it."""
+    try:
+        return _build(job, loaded, found, folder, progress, say)
+    except SystolithError as error:
+        say(f"verification failed: {error}")
+        about = {"design": found.winner.name, "tensors": "none", "note": ""}
+        return {"passed": False, "error": str(error), "simulator": "verilator", "cases": [], "seconds": 0.0} | about
+
+
+def _build(job: Job, loaded: Imported, found: Found, folder: Path, progress: Tick, say: Say) -> dict[str, Any]:
     from rtl.export import export
 
     for name, text in export(found.winner).items():
@@ -161,11 +168,7 @@ def build(job: Job, loaded: Imported, found: Found, folder: Path, progress: Tick
     progress(0, len(names), "quantising the network")
     picked = cases.cases(job, loaded.network, found.mapped, names)
     about = {"design": found.winner.name, "tensors": picked.tensors, "note": picked.note}
-    try:
-        report = verify_layers(found.winner, picked.cases, progress=progress)
-    except CheckFailed as error:
-        say(f"verification failed: {error}")
-        return {"passed": False, "error": str(error), "simulator": "verilator", "cases": [], "seconds": 0.0} | about
+    report = verify_layers(found.winner, picked.cases, progress=progress)
     data: dict[str, Any] = {**report.to_dict(), **about}
     for entry, case in zip(data["cases"], picked.cases, strict=True):
         original = next(layer for layer in loaded.network.layers if layer.name == case.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,11 +39,12 @@ class Gain:
     Attributes
     ----------
     total : float
-        Best baseline hardware with naive mapping over the winner.
+        The best baseline mapped by the fixed rule over the winner.
     mapping : float
-        Best baseline hardware: naive mapping over searched mapping.
+        What searching mappings is worth against the fixed rule of `mappers.naive`, each on the baseline that suits it best.
+        It compares two mappers of this suite, and nobody else's.
     hardware : float
-        Searched mapping: best baseline hardware over the winner's.
+        The best baseline over the winner, both with searched mappings.
     """
 
     total: float
@@ -54,9 +56,25 @@ class Gain:
         """Split the gain from three values of the objective."""
         return cls(naive / winner, naive / searched, searched / winner)
 
+    @classmethod
+    def over(cls, known: Sequence[MappedBaseline], winner: NetworkMapping, objective: str) -> Gain:
+        """Split the gain of `winner` over all baselines; the fixed rule gets the baseline on which it does best."""
+        naive = value(best_naive(known, objective).naive, objective)
+        return cls.of(naive, value(best_searched(known, objective).searched, objective), value(winner, objective))
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary."""
         return asdict(self)
+
+
+def best_naive(known: Sequence[MappedBaseline], objective: str) -> MappedBaseline:
+    """Return the baseline that is best with mappings of the fixed rule."""
+    return min(known, key=lambda each: value(each.naive, objective))
+
+
+def best_searched(known: Sequence[MappedBaseline], objective: str) -> MappedBaseline:
+    """Return the baseline that is best with searched mappings."""
+    return min(known, key=lambda each: value(each.searched, objective))
 
 
 def map_baseline(baseline: Baseline, network: Network, objective: Objective) -> MappedBaseline:

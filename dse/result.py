@@ -12,7 +12,7 @@ from dataflows.schedule import schedule
 from dataflows.tech import technology
 from dataflows.tiling import mapping_of
 from dataflows.workload import Layer, Network
-from dse.gains import Gain, totals, value
+from dse.gains import Gain, best_naive, best_searched, totals
 from dse.job import Job
 from mappers.network import NetworkMapping
 
@@ -25,16 +25,16 @@ SCHEMA = 1
 
 def summary(job: Job, loaded: Imported, found: Found, verify: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
     """Return result.json."""
-    best, objective = found.best_baseline(job.objective), job.objective
-    gain = Gain.of(value(best.naive, objective), value(best.searched, objective), value(found.mapped, objective))
+    objective, verified = job.objective, scope(loaded.network, verify)
     trials = found.progress.trials
     return {
         "schema": SCHEMA, "name": job.name, "objective": objective, "spec": job.spec, "budget": job.budget.to_dict(),
         "network": network_dict(loaded),
         "best": best_dict(loaded.network, found.winner, found.mapped),
-        "baseline": best.to_dict(objective),
+        "baseline": best_searched(found.baselines, objective).to_dict(objective),
+        "naive_baseline": best_naive(found.baselines, objective).to_dict(objective),
         "baselines": [each.to_dict(objective) for each in found.baselines],
-        "gain": gain.to_dict(),
+        "gain": Gain.over(found.baselines, found.mapped, objective).to_dict(),
         "front": [_point(trial, index) for index, trial in front(trials)],
         "search": {
             "seed": job.seed, "generations": found.progress.generations, "starts": found.progress.starts,
@@ -43,9 +43,24 @@ def summary(job: Job, loaded: Imported, found: Found, verify: Mapping[str, Any],
             "baselines rank each layer's 8 best mappings by exact cycles",
         },
         "trials": [_point(trial, index) for index, trial in enumerate(trials)],
-        "verify": dict(verify), "verified": bool(verify["passed"]), "evaluations": len(trials), "seconds": seconds,
+        "verify": {**verify, **verified}, "verified": bool(verify["passed"]), "verified_scope": verified["scope"],
+        "evaluations": len(trials), "seconds": seconds,
         "technology_table": technology().to_dict(),
     }  # fmt: skip
+
+
+def scope(net: Network, verify: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how much of a network a verification covers, in numbers and in words."""
+    equal = {
+        case["name"]
+        for case in verify["cases"]
+        if not case["mismatches"] and case["cycles_rtl"] == case["cycles_model"] and case["counts_equal"]
+    }
+    shapes, distinct = len({layer.shape for layer in net.layers if layer.name in equal}), len(net.distinct())
+    text = f"{shapes} of {distinct} distinct layer shapes"
+    if shapes:
+        text += f", each alone, with {'real quantised' if verify['tensors'] == 'quantised' else verify['tensors']} inputs"
+    return {"verified_shapes": shapes, "distinct_shapes": distinct, "scope": text}
 
 
 def network_dict(loaded: Imported) -> dict[str, Any]:

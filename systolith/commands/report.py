@@ -1,4 +1,4 @@
-"""``report``: the page of a finished or running exploration, written again from its records."""
+"""``report``: the page of a finished exploration, written again from its result."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataflows.errors import SpecError
 from systolith import console
 from systolith.commands.common import Json, Seed, emit_json
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an exploration.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished exploration.")]
 
 
 def report(folder: Folder, json: Json = False, seed: Seed = 0) -> None:
-    """Write report.html, CSV and JSON of an exploration."""
+    """Write report.html and the CSV files of a finished exploration again, from its result.json."""
     if not folder.is_dir():
         raise SpecError(str(folder), "no such folder", "the -o folder of `systolith explore`", "check the path")
     from dse.report import write_report

@@ -22,6 +22,16 @@ def test_worked_example():
     assert Gain.of(60.0, 30.0, 20.0) == Gain(total=3.0, mapping=2.0, hardware=1.5)
 
 
+def test_the_fixed_rule_is_given_the_baseline_that_suits_it_best(network, budget):
+    space = Space.of(budget, network.layers, ("ws", "os"))
+    known = [map_baseline(each, network, "edp") for each in baselines(space)]
+    winner = known[0].searched
+    gain = Gain.over(known, winner, "edp")
+    assert gain.mapping == min(each.naive.edp for each in known) / min(each.searched.edp for each in known)
+    assert gain.hardware == min(each.searched.edp for each in known) / winner.edp
+    assert gain.total == pytest.approx(gain.mapping * gain.hardware)
+
+
 def test_searched_mappings_are_no_worse_than_naive_ones(network, budget):
     space = Space.of(budget, network.layers, ("ws", "os"))
     for baseline in baselines(space):

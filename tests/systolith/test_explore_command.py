@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 
+from dataflows.errors import SpecError
 from dse.study import Study
 from systolith.specs import accelerator
 
@@ -29,6 +30,7 @@ def test_a_whole_exploration(systolith, folder, spec):
     assert ran.code == 0, ran.err
     data = ran.json
     assert data["verified"]
+    assert data["verified_scope"] == "1 of 1 distinct layer shapes, each alone, with random inputs"
     assert data["evaluations"] == 12
     assert data["seed"] == 3
     assert data["gain"]["total"] == pytest.approx(data["gain"]["mapping"] * data["gain"]["hardware"])
@@ -65,6 +67,9 @@ REFUSED = {
         1,
         ["budget.buffer_kib", "needs 6800, has 1024"],
     ),
+    "layers no program holds": (
+        "{network: 'gemm:M=100000,N=4,K=4'}", 1, ["program lacks 34465 columns", "needs 100000, has 65535", "along M"],
+    ),
     "unknown network": ("{network: resnet55}", 2, ["resnet55", "resnet50"]),
     "missing network file": ("{network: nowhere.onnx}", 2, ["nowhere.onnx"]),
     "layer to verify that is not there": ("{network: ocr_cls, verify: {layers: [Conv.0]}}", 2, ["Conv.0"]),
@@ -82,6 +87,19 @@ def test_refused_before_anything_is_written(systolith, folder, what):
     assert "internal error" not in errors[0]
     assert not [word for word in words if word not in errors[0]], ran.err
     assert [path.name for path in folder.iterdir()] == ["job.yaml"]
+
+
+def test_a_search_is_shown_when_building_fails(systolith, folder, spec, monkeypatch):
+    def fail(_acc: object) -> None:
+        raise SpecError("x.y", 1, "2", "change it")
+
+    monkeypatch.setattr("rtl.export.export", fail)
+    ran = systolith("explore", spec, "-o", "out", "--evaluations", "2")
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1] == "error: not verified: x.y: found 1; allowed: 2; change it; see out/verify.json"
+    for words in ("the best baseline, with the same budget and mapper", "verified: NO, 0 of 1 distinct layer shapes"):
+        assert words in ran.out
+    assert (folder / "out/report.html").exists()
 
 
 def test_a_folder_of_another_exploration_is_left_alone(systolith, folder, spec):
