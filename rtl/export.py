@@ -11,24 +11,50 @@ from rtl.accelerator.top import ERROR_PROGRAM, AcceleratorTop
 from rtl.emit import SRAM_1R1W, emit
 from rtl.library import Modules
 
-TOP = "accelerator"
+
+def prefix(acc: Accelerator) -> str:
+    """Return what the names of all modules and macros of a design begin with."""
+    name = acc.name.replace("-", "_")
+    return f"design_{name}" if name[0].isdigit() else name
 
 
-def verilog(acc: Accelerator) -> str:
-    """Return the Verilog of a complete accelerator, each distinct module once; the top is called ``accelerator``."""
-    modules = Modules()
-    modules.add(TOP, AcceleratorTop(acc=acc, modules=modules))
-    return emit(modules, TOP, [SRAM_1R1W])
+def top_name(acc: Accelerator) -> str:
+    """Return the name of the top module."""
+    return f"{prefix(acc)}_accelerator"
+
+
+def verilog(acc: Accelerator, *, memories: bool = True) -> str:
+    """Return the Verilog of a complete accelerator, each distinct module once.
+
+    Parameters
+    ----------
+    acc : Accelerator
+        The design.
+    memories : bool
+        Append ``sram_1r1w``; without it the text needs that module, or a macro with its ports, from elsewhere.
+    """
+    top = top_name(acc)
+    modules = Modules(prefix=f"{prefix(acc)}_")
+    modules.add(top, AcceleratorTop(acc=acc, modules=modules))
+    text = emit(modules, top, [SRAM_1R1W])
+    return text if memories else text.removesuffix(SRAM_1R1W.read_text(encoding="utf-8").strip("\n") + "\n")
 
 
 def export(acc: Accelerator) -> dict[str, str]:
-    """Return file name to text: accelerator.v, params.json, systolith_params.h, accelerator.core, accelerator.f."""
+    """Return file name to text: Verilog, memory model, parameters, C header, FuseSoC core and file list."""
+    top, array = top_name(acc), acc.array
+    head = (
+        f"// {acc.name}: {array.rows} x {array.cols} PEs, {array.dataflow}, inputs {array.input_bits} and weights "
+        f"{array.weight_bits} bits. Generated.\n"
+        f"// Top module {top}; parameters in params.json. Replace {SRAM_1R1W.name} by macros with the same ports.\n"
+    )
     return {
-        "accelerator.v": verilog(acc),
+        "accelerator.v": head + verilog(acc, memories=False),
+        SRAM_1R1W.name: SRAM_1R1W.read_text(encoding="utf-8"),
         "params.json": json.dumps(describe(acc), indent=2) + "\n",
         "systolith_params.h": c_header(acc),
         "accelerator.core": _fusesoc(acc),
-        "accelerator.f": "accelerator.v\n",
+        "accelerator.f": f"{SRAM_1R1W.name}\naccelerator.v\n",
     }
 
 
@@ -36,7 +62,7 @@ def describe(acc: Accelerator) -> dict[str, object]:
     """Return every parameter of the design, and what software must know of program and counters."""
     return {
         "accelerator": acc.to_dict(),
-        "top": TOP,
+        "top": top_name(acc),
         "buffer_bytes": acc.buffer_bytes,
         "program": {
             "magic": MAGIC, "family": FAMILY_DENSE, "version": VERSION, "words": PROGRAM_WORDS, "beats": program_beats(acc),
@@ -50,20 +76,20 @@ def describe(acc: Accelerator) -> dict[str, object]:
 
 def c_header(acc: Accelerator) -> str:
     """Return the C header: parameters, program words and counter indices of exactly this design."""
+    name = prefix(acc).upper()
     lines = [f"/* Parameters of accelerator {acc.name}; made with accelerator.v, do not edit. */"]
-    lines += ["#ifndef SYSTOLITH_PARAMS_H", "#define SYSTOLITH_PARAMS_H", ""]
-    for name, value in parameters(acc):
-        lines.append(f"#define SYSTOLITH_{name.upper()} {value}")
+    lines += [f"#ifndef {name}_PARAMS_H", f"#define {name}_PARAMS_H", ""]
+    lines += [f"#define {name}_{key.upper()} {value}" for key, value in parameters(acc)]
     lines += ["", "/* Layer program: 32-bit little-endian words. */"]
     kind = FAMILY_DENSE << 16 | VERSION
-    lines += [f"#define SYSTOLITH_PROGRAM_MAGIC 0x{MAGIC:08X}u", f"#define SYSTOLITH_PROGRAM_KIND 0x{kind:08X}u"]
-    lines += [f"#define SYSTOLITH_PROGRAM_WORDS {PROGRAM_WORDS}", f"#define SYSTOLITH_PROGRAM_BEATS {program_beats(acc)}"]
+    lines += [f"#define {name}_PROGRAM_MAGIC 0x{MAGIC:08X}u", f"#define {name}_PROGRAM_KIND 0x{kind:08X}u"]
+    lines += [f"#define {name}_PROGRAM_WORDS {PROGRAM_WORDS}", f"#define {name}_PROGRAM_BEATS {program_beats(acc)}"]
     header = PROGRAM_WORDS - len(DENSE_FIELDS)
-    lines += [f"#define SYSTOLITH_WORD_{name.upper()} {header + i}" for i, (name, _bits) in enumerate(DENSE_FIELDS)]
+    lines += [f"#define {name}_WORD_{key.upper()} {header + i}" for i, (key, _bits) in enumerate(DENSE_FIELDS)]
     lines += ["", "/* Values of counter_index. */"]
-    lines += [f"#define SYSTOLITH_COUNTER_{name.upper()} {i}" for i, (name, _meaning) in enumerate(COUNTERS)]
-    lines += [f"#define SYSTOLITH_PARAMETER_{name.upper()} {PARAMETER_BASE + i}" for i, (name, _v) in enumerate(parameters(acc))]
-    lines += ["", f"#define SYSTOLITH_ERROR_PROGRAM {ERROR_PROGRAM}", "", "#endif", ""]
+    lines += [f"#define {name}_COUNTER_{key.upper()} {i}" for i, (key, _meaning) in enumerate(COUNTERS)]
+    lines += [f"#define {name}_PARAMETER_{key.upper()} {PARAMETER_BASE + i}" for i, (key, _v) in enumerate(parameters(acc))]
+    lines += ["", f"#define {name}_ERROR_PROGRAM {ERROR_PROGRAM}", "", "#endif", ""]
     return "\n".join(lines)
 
 
@@ -72,6 +98,6 @@ def _fusesoc(acc: Accelerator) -> str:
         "CAPI=2:\n"
         f"name: systolith:accelerators:{acc.name}:1.0.0\n"
         f"description: {acc.array.rows}x{acc.array.cols} {acc.array.dataflow} accelerator\n"
-        "filesets:\n  rtl:\n    files:\n      - accelerator.v\n    file_type: verilogSource\n"
-        f"targets:\n  default:\n    filesets: [rtl]\n    toplevel: {TOP}\n"
+        "filesets:\n  rtl:\n    files:\n      - sram_1r1w.v\n      - accelerator.v\n    file_type: verilogSource\n"
+        f"targets:\n  default:\n    filesets: [rtl]\n    toplevel: {top_name(acc)}\n"
     )

@@ -33,6 +33,11 @@ class EmitError(SystolithError):
 class Modules:
     """Distinct modules by name, as RTLIL text, in the order in which they became complete (parts before wholes).
 
+    Parameters
+    ----------
+    prefix : str
+        Put before the name of every placed module, so that several designs can live in one chip.
+
     Examples
     --------
     >>> modules = Modules()
@@ -40,7 +45,8 @@ class Modules:
     >>> emit(modules, "counter")                        # doctest: +SKIP
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self._texts: dict[str, str] = {}
         self._placed: dict[str, tuple[type[wiring.Component], dict[str, Any], wiring.Signature]] = {}
 
@@ -127,6 +133,7 @@ def place(
         component = kind(**parameters)
         m.submodules[instance] = component
         return component
+    name = modules.prefix + name
     signature = modules.require(name, kind, parameters)
     interface = signature.create(path=(instance,))
     ports: dict[str, Any] = {}

@@ -18,7 +18,7 @@ from dataflows.program import program_beats
 from dataflows.schedule import Schedule, schedule
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
-from rtl.export import verilog
+from rtl.export import top_name, verilog
 from sim.bench.bulk import Job, JobResult, run_jobs
 from sim.cases import LayerCase, random_cases
 from sim.formats.dense import memory_image, unpack_outputs
@@ -178,7 +178,9 @@ def verify_layers(
     depth = max(job.dump[0] + job.dump[1] for job in jobs)
     if progress:
         progress(len(cases), 2 * len(cases), f"building and running on {simulator}")
-    results = run_jobs(verilog(acc), acc.memory.bus_bytes, depth, jobs, waves=waves, simulator=simulator)
+    results = run_jobs(
+        verilog(acc), acc.memory.bus_bytes, depth, jobs, dut=top_name(acc), waves=waves, simulator=simulator
+    )
     compared = tuple(
         _compare(case, acc, timing, golden, result, exact=not (stall or pause))
         for case, (timing, golden), result in zip(cases, expected, results, strict=True)

@@ -107,6 +107,7 @@ def run_jobs(
     depth_beats: int,
     jobs: Sequence[Job],
     *,
+    dut: str = "accelerator",
     waves: Path | None = None,
     simulator: Simulator = "verilator",
     timeout: float = 3600,
@@ -116,11 +117,13 @@ def run_jobs(
     Parameters
     ----------
     verilog : str
-        Holds module ``accelerator``, see `sim.bench.top.bench_verilog`.
+        Holds module `dut`, see `sim.bench.top.bench_verilog`.
     bus_bytes, depth_beats : int
         Memory width and the least depth; images and dumps may ask for more depth.
     jobs : sequence of Job
         At least one.
+    dut : str
+        Top module of the accelerator.
     waves : Path, optional
         Record waves of all jobs to this file.
     simulator : str
@@ -139,7 +142,7 @@ def run_jobs(
     for job in jobs:
         _check(job, bus_bytes)
     depth = max([depth_beats, *(len(_image(job)) for job in jobs)])
-    text = bench_verilog(verilog, bus_bytes=bus_bytes, depth_beats=depth)
+    text = bench_verilog(verilog, bus_bytes=bus_bytes, depth_beats=depth, dut=dut)
     made = build(text, TOP, PORTS, waves=waves is not None, simulator=simulator)
     with tempfile.TemporaryDirectory(prefix="systolith-") as scratch:
         work = Path(scratch)

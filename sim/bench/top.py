@@ -95,7 +95,7 @@ module bench (
     end
     assign fault = {stray, port_fault};
 
-    accelerator dut (
+    @DUT@ dut (
         .clk(clk), .rst(rst), .start(start), .program_addr(cfg_program_addr), .busy(busy), .done(done), .error(error_now),
         .counter_index(index), .counter_value(counter_value),
         .mem_req_valid(req_valid), .mem_req_ready(req_ready), .mem_req_write(req_write), .mem_req_addr(req_addr),
@@ -113,13 +113,13 @@ endmodule
 """
 
 
-def bench_verilog(accelerator: str, *, bus_bytes: int, depth_beats: int) -> str:
+def bench_verilog(accelerator: str, *, bus_bytes: int, depth_beats: int, dut: str = "accelerator") -> str:
     """Return the Verilog of the whole bench.
 
     Parameters
     ----------
     accelerator : str
-        Verilog with a module ``accelerator``: ports ``clk rst start program_addr[32] busy done error[8]
+        Verilog with a module `dut`: ports ``clk rst start program_addr[32] busy done error[8]
         counter_index[6] counter_value[48]`` and the native memory port (docs/hardware.md).
     bus_bytes : int
         Bytes per beat, a power of two from 4.
@@ -131,7 +131,7 @@ def bench_verilog(accelerator: str, *, bus_bytes: int, depth_beats: int) -> str:
     depth = max(MIN_DEPTH, 1 << (depth_beats - 1).bit_length())
     values = {
         "MSB": 8 * bus_bytes - 1, "WIDTH": 8 * bus_bytes, "DEPTH": depth, "LAST": COUNTERS - 1,
-        "COUNTERS_MSB": COUNTERS * COUNTER_BITS - 1,
+        "DUT": dut, "COUNTERS_MSB": COUNTERS * COUNTER_BITS - 1,
     }  # fmt: skip
     text = _BENCH
     for name, value in values.items():

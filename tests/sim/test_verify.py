@@ -17,7 +17,7 @@ from dataflows.errors import SpecError
 from dataflows.schedule import schedule
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
-from rtl.export import verilog
+from rtl.export import top_name, verilog
 from sim.bench.bulk import Job, run_jobs
 from sim.cases import LayerCase, random_cases
 from sim.formats.dense import memory_image
@@ -141,7 +141,7 @@ def test_program_that_is_none_is_refused() -> None:
     broken[where.program, 0] ^= 1
     dump = (where.outputs, where.end - where.outputs)
     jobs = [Job("broken", broken, where.program, dump), Job("whole", image, where.program, dump, reset=False)]
-    bad, good = run_jobs(verilog(acc), acc.memory.bus_bytes, where.end, jobs)
+    bad, good = run_jobs(verilog(acc), acc.memory.bus_bytes, where.end, jobs, dut=top_name(acc))
     assert (bad.error, bad.finished, good.error) == (1, True, 0)
     for index, (_name, value) in enumerate(parameters(acc)):
         assert good.counters[PARAMETER_BASE + index] == value
@@ -157,8 +157,8 @@ def test_layers_run_back_to_back_without_reset() -> None:
         image, where, _ = memory_image(case.layer, acc, case.tiling, case.tensors)
         dump = (where.outputs, where.end - where.outputs)
         jobs.append(Job(case.name, image, where.program, dump, acc.memory.latency, reset=False))
-    first = run_jobs(verilog(acc), acc.memory.bus_bytes, 1 << 14, jobs)
-    alone = run_jobs(verilog(acc), acc.memory.bus_bytes, 1 << 14, [replace(job, reset=True) for job in jobs])
+    first = run_jobs(verilog(acc), acc.memory.bus_bytes, 1 << 14, jobs, dut=top_name(acc))
+    alone = run_jobs(verilog(acc), acc.memory.bus_bytes, 1 << 14, [replace(job, reset=True) for job in jobs], dut=top_name(acc))
     for a, b in zip(first, alone, strict=True):
         assert a.cycles == b.cycles
         assert (a.dump == b.dump).all()

@@ -15,9 +15,10 @@ def test_every_file_of_a_design_is_written(systolith, folder):
     data = systolith("generate", ARCH, "-o", "chip", "--json").json
     written = {str(path.relative_to(folder)) for path in (folder / "chip").iterdir()}
     assert set(data["files"]) == written
-    assert written >= {f"chip/{name}" for name in ("accelerator.v", "params.json", "systolith_params.h", "accelerator.core")}
+    names = ("accelerator.v", "sram_1r1w.v", "params.json", "systolith_params.h", "accelerator.core")
+    assert written >= {f"chip/{name}" for name in names}
     assert data["parameters"] == accelerator(ARCH).to_dict()
-    assert "module accelerator" in (folder / "chip/accelerator.v").read_text()
+    assert "module tiny_accelerator(" in (folder / "chip/accelerator.v").read_text()
 
 
 def test_writing_again_changes_nothing(systolith, folder):
