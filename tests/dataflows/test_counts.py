@@ -7,19 +7,43 @@ from dataflows.arch import Accelerator, Array, Memory
 from dataflows.counts import clipped_sum, count, fetch_repeats, split, taps_in_image
 from dataflows.errors import CheckFailed
 from dataflows.execute import _Walker, walk
-from dataflows.tiling import Tiling
+from dataflows.tiling import Blocking, Tiling
 from dataflows.workload import Layer
 from tests.strategies import jobs
 
+FEATURES = {
+    "strided": lambda layer, acc, tiling: layer.stride != (1, 1),
+    "dilated": lambda layer, acc, tiling: layer.dilation != (1, 1) and (layer.R, layer.S) != (1, 1),
+    "padded": lambda layer, acc, tiling: any(layer.padding),
+    "grouped": lambda layer, acc, tiling: layer.G > 1 and Blocking.of(layer, acc).packed == 1,
+    "packed groups": lambda layer, acc, tiling: Blocking.of(layer, acc).packed > 1,
+    "depthwise": lambda layer, acc, tiling: layer.kind == "depthwise",
+    "gemm": lambda layer, acc, tiling: layer.kind == "gemm",
+    "output stationary": lambda layer, acc, tiling: acc.array.dataflow == "os",
+    "short last tile": lambda layer, acc, tiling: layer.P % tiling.p > 0 or layer.Q % tiling.q > 0,
+    "several C tiles": lambda layer, acc, tiling: tiling.counts(layer, Blocking.of(layer, acc))["C"] > 1,
+    "words of many beats": lambda layer, acc, tiling: acc.beats(acc.input_word_bits) > 1,
+}
 
-@settings(max_examples=300)
-@given(jobs())
-def test_counts_equal_the_walker(job):
-    layer, acc, tiling = job
-    counted, walked = count(layer, acc, tiling, program_beats=7), walk(layer, acc, tiling, program_beats=7)
-    assert counted.levels == walked.levels
-    assert counted.macs == walked.macs == layer.macs
-    assert set(counted.levels) == {level.name for level in acc.levels()}
+
+@pytest.mark.parametrize("examples", [1000, pytest.param(20_000, marks=pytest.mark.nightly)])
+def test_counts_equal_the_walker(examples):
+    seen = dict.fromkeys(FEATURES, 0)
+
+    @settings(max_examples=examples)
+    @given(jobs())
+    def compare(job):
+        layer, acc, tiling = job
+        counted, walked = count(layer, acc, tiling, program_beats=7), walk(layer, acc, tiling, program_beats=7)
+        assert counted.levels == walked.levels
+        assert counted.macs == walked.macs == layer.macs
+        assert set(counted.levels) == {level.name for level in acc.levels()}
+        for name, holds in FEATURES.items():
+            seen[name] += bool(holds(*job))
+
+    compare()
+    print({name: f"{number / examples:.0%}" for name, number in seen.items()})
+    assert min(seen.values()) >= examples // 50, seen
 
 
 def test_tiles_larger_than_the_layer_are_the_layer():
