@@ -34,3 +34,4 @@ lint:
 
 bench:                    ## measured comparisons
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.mapping
