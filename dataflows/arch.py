@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from dataflows.errors import SpecError
+from dataflows.named import outputs_stay
 from dataflows.workload import OPERAND_BITS
 
 SCHEMA = 1
@@ -52,6 +53,11 @@ class Array:
             if getattr(self, name) not in OPERAND_BITS:
                 raise SpecError(f"array.{name}", getattr(self, name), "4, 8 or 16", "choose one of these widths")
         _between("array.acc_bits", self.acc_bits, self.input_bits + self.weight_bits, 48)
+
+    @property
+    def outputs_stay(self) -> bool:
+        """Whether PEs keep their outputs over a wave, as derived from the relation."""
+        return outputs_stay(self.dataflow)
 
     @property
     def macs(self) -> int:
@@ -152,7 +158,7 @@ class Accelerator:
             raise SpecError("name", self.name, "letters, digits, - and _", "rename the design")
         _between("input_words", self.input_words, LEAST_WORDS, MOST_INPUT_WORDS)
         _between("weight_words", self.weight_words, max(LEAST_WORDS, self.array.rows), MOST_WEIGHT_WORDS)
-        least = self.array.rows if self.array.dataflow == "os" else 1
+        least = self.array.rows if self.array.outputs_stay else 1
         _between("acc_words", self.acc_words, max(LEAST_WORDS, least), MOST_ACC_WORDS)
         _between("post_lanes", self.post_lanes, 1, self.array.cols)
         _between("tile_blocks", self.tile_blocks, 1, MOST_TILE_BLOCKS)

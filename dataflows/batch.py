@@ -106,7 +106,7 @@ class Batch:
             ((p_tiles - 1) * (q_tiles - 1), full_p * full_q), (p_tiles - 1, full_p * edge_q),
             (q_tiles - 1, edge_p * full_q), (np.int64(1), edge_p * edge_q),
         )  # fmt: skip
-        if acc.array.dataflow == "ws":
+        if not acc.array.outputs_stay:
             compute, energy = self._weight_stationary(classes, channel_tiles, pixel_tiles)
         else:
             compute, energy = self._output_stationary(classes, channel_tiles, pixel_tiles, c_tiles)
@@ -168,7 +168,7 @@ class Batch:
     def _first_tile(self, blocks: Ints, pixels: Ints, c_tiles: Ints) -> Ints:
         rows = self.acc.array.rows
         folds = blocks * (self.blocking.c_blocks * self.layer.R * self.layer.S)
-        if self.acc.array.dataflow == "os":
+        if self.acc.array.outputs_stay:
             return -(-pixels // rows) * folds * rows + c_tiles * rows
         return c_tiles * (rows + pixels) + (folds - c_tiles) * np.maximum(pixels, rows)
 

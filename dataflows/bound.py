@@ -62,7 +62,7 @@ def compute_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     rows = acc.array.rows
     totals = Totals.of(layer, acc, tiling)
     steps = layer.N * totals.channel_tiles
-    if acc.array.dataflow == "os":
+    if acc.array.outputs_stay:
         return layer.N * totals.folds * rows * pixel_blocks(layer, acc, tiling) + steps * totals.pixel_tiles * rows
     later_folds = layer.N * (totals.folds - totals.channel_tiles)
     return sum(
@@ -97,7 +97,7 @@ def first_tile_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     pixels = min(tiling.p, layer.P) * min(tiling.q, layer.Q)
     folds = blocks * blocking.c_blocks * layer.R * layer.S
     steps = math.ceil(blocking.c_blocks / tiling.c_blocks)
-    if acc.array.dataflow == "os":
+    if acc.array.outputs_stay:
         return math.ceil(pixels / rows) * folds * rows + steps * rows
     return steps * (rows + pixels) + (folds - steps) * max(pixels, rows)
 

@@ -40,7 +40,7 @@ def parameters(acc: Accelerator) -> tuple[tuple[str, int], ...]:
         ("version", 1),
         ("rows", acc.array.rows),
         ("cols", acc.array.cols),
-        ("stationary_outputs", int(acc.array.dataflow == "os")),
+        ("stationary_outputs", int(acc.array.outputs_stay)),
         ("input_bits", acc.array.input_bits),
         ("weight_bits", acc.array.weight_bits),
         ("acc_bits", acc.array.acc_bits),

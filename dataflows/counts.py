@@ -189,7 +189,7 @@ def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0
     outputs = layer.N * totals.out_blocks * layer.P * layer.Q
     taps = taps_in_image(layer, 0) * taps_in_image(layer, 1)
     input_reads = layer.N * totals.out_blocks * blocking.c_blocks * taps
-    if acc.array.dataflow == "ws":
+    if not acc.array.outputs_stay:
         passes = blocking.c_blocks * layer.R * layer.S
         weight_reads = layer.N * totals.pixel_tiles * totals.folds * totals.live_rows
     else:
@@ -223,7 +223,7 @@ def register_writes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str,
     """
     rows, cols = acc.array.rows, acc.array.cols
     totals = Totals.of(layer, acc, tiling)
-    if acc.array.dataflow == "ws":
+    if not acc.array.outputs_stay:
         slots = layer.N * totals.folds * layer.P * layer.Q
         loads = layer.N * totals.folds * totals.pixel_tiles
         return {"inputs": slots * rows * cols, "weights": loads * (rows + 2) * rows * cols, "psums": slots * rows * cols}

@@ -84,7 +84,7 @@ class _Walker:
         previous: _Step | None = None
         for step in self.steps():
             self.load(step, previous)
-            if self.acc.array.dataflow == "ws":
+            if not self.acc.array.outputs_stay:
                 self.weight_stationary(step)
             else:
                 self.output_stationary(step)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from dataflows.errors import SpecError
-from dataflows.relation import Relation, unit
+from dataflows.relation import Relation, data_relation, stationary, unit
 
 
 def weight_stationary() -> Relation:
@@ -29,3 +30,9 @@ def by_name(name: str) -> Relation:
     if name not in _NAMED:
         raise SpecError("array.dataflow", name, ", ".join(sorted(_NAMED)), "choose one of these dataflows")
     return _NAMED[name]()
+
+
+@cache
+def outputs_stay(name: str) -> bool:
+    """Tell whether the PEs keep their outputs over a wave; models and generators ask this, not the name."""
+    return stationary(data_relation("outputs"), by_name(name))

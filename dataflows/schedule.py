@@ -85,7 +85,7 @@ class _Run:
         self.groups, self.out_beats = acc.post_groups, acc.beats(acc.output_word_bits)
         rows, cols = acc.array.rows, acc.array.cols
         # Last issue cycle to tile_done: array and bank control; stationary outputs drain `rows` cycles longer.
-        self.drain = rows + cols + (3 if acc.array.dataflow == "os" else 1)
+        self.drain = rows + cols + (3 if acc.array.outputs_stay else 1)
         self.loads = list(
             zip(steps.scale_beats.tolist(), steps.weight_beats.tolist(), steps.input_beats.tolist(), strict=True)
         )

@@ -95,7 +95,7 @@ def _issue(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Cycles of the issue engine and of streaming; see `rtl.accelerator.issue` for where they go."""
     rows = acc.array.rows
-    if acc.array.dataflow == "os":
+    if acc.array.outputs_stay:
         stream = blocks * -(-pixels // rows) * taps * rows
         return stream + rows, stream
     return rows + (folds - 1) * np.maximum(pixels, rows) + pixels, folds * pixels

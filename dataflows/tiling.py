@@ -180,7 +180,7 @@ def mapping_of(layer: Layer, acc: Accelerator, tiling: Tiling) -> Mapping:
     lanes_k.append(Loop("K", min(cols, layer.K), axis="cols"))
     lanes_c = [Loop("G", blocking.packed, axis="rows")] if packed else []
     lanes_c.append(Loop("C", blocking.weight_rows, axis="rows"))
-    if acc.array.dataflow == "ws":
+    if not acc.array.outputs_stay:
         buffer = [fold, *taps, Loop("P", step["P"]), Loop("Q", step["Q"])]
         spatial = [*lanes_c, *lanes_k]
     else:

@@ -23,6 +23,7 @@ from dataflows.arch import (
 )
 from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.limits import MOST_TILES, program_limits
+from dataflows.named import outputs_stay
 from dataflows.tiling import Blocking, Tiling, tile_words, window
 from dataflows.workload import Layer
 from dse.budget import Budget
@@ -102,7 +103,7 @@ class Space:
         return {
             "input_words": max(LEAST_WORDS, least["input_buffer"]),
             "weight_words": max(LEAST_WORDS, rows, least["weight_buffer"]),
-            "acc_words": max(LEAST_WORDS, rows if dataflow == "os" else 1),
+            "acc_words": max(LEAST_WORDS, rows if outputs_stay(dataflow) else 1),
         }
 
     def least(self, dataflow: str, rows: int, cols: int, lanes: int = 1, tile_blocks: int = 1) -> Accelerator:

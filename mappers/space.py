@@ -127,7 +127,7 @@ def candidates(layer: Layer, acc: Accelerator) -> Candidates:
     blocks = useful_sizes(bk.walked, min(room["scale_buffer"], weight_room, room["accumulator"]))
     c_blocks = even_sizes(bk.c_blocks, weight_room)
     p, q = useful_sizes(layer.P, room["accumulator"]), useful_sizes(layer.Q, room["accumulator"])
-    if acc.array.dataflow == "os":
+    if acc.array.outputs_stay:
         # p * Q is a multiple of `rows` where p is one of rows / gcd(rows, Q).
         p = sorted({*p, *aligned_sizes(layer.P, room["accumulator"], rows // math.gcd(rows, layer.Q))})
         q = sorted({*q, *aligned_sizes(layer.Q, room["accumulator"], rows)})

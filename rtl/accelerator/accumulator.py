@@ -33,7 +33,7 @@ class AccumulatorBank(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         halves = [
             place_sram(self.modules, m, f"half{h}", depth=self.words, width=self.acc_bits) for h in range(2)
@@ -82,7 +82,7 @@ class Accumulator(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         ctl = self.ctl
         lanes = []

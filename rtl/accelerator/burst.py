@@ -37,7 +37,7 @@ class Burst(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         plane, row, beat = (Signal(n, name=name, reset_less=True) for n, name in ((16, "plane"), (16, "row"), (24, "beat")))
         row_addr = Signal(32, reset_less=True)

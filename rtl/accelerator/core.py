@@ -59,7 +59,7 @@ class Core(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         acc, shape = self.acc, self.acc.array
         plan = ArrayPlan.of(shape)

@@ -27,7 +27,7 @@ class Counters(wiring.Component):
         self.acc = acc
         super().__init__({"clear": In(1), "events": In(len(COUNTERS)), "index": In(6), "value": Out(COUNTER_BITS)})
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         counts = [Signal(COUNTER_BITS, name=name) for name, _meaning in COUNTERS]
         for bit, count in enumerate(counts):

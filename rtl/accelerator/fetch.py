@@ -44,7 +44,7 @@ class ProgramRegisters(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         per_beat = self.beat_bits // 32
         beat = Signal(range(self.beats + 1))

@@ -113,7 +113,7 @@ class StationaryWeightIssue(Issue):
     pixels takes rows + (F - 1) max(M, rows) + M cycles.
     """
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         step = Signal(COMPUTE, reset_less=True)
         pixels, taps = self._walks(m, step)
@@ -180,7 +180,7 @@ class StationaryOutputIssue(Issue):
     F c_blocks R S rows + rows cycles, the last `rows` to flush.
     """
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         step = Signal(COMPUTE, reset_less=True)
         pixels, taps = self._walks(m, step)

@@ -47,7 +47,7 @@ class LoadRequests(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         burst = place(self.modules, m, "burst", "burst", Burst)
         credits = Signal(2, init=2)
@@ -146,7 +146,7 @@ class LoadResponses(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.queue = queue = SyncFIFO(width=SEGMENT.size, depth=QUEUE_DEPTH)
         m.d.comb += [

@@ -56,7 +56,7 @@ class PostProcess(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         tile = Signal(POST, reset_less=True)
         ready, room, taken = Signal(2), Signal(2, init=2), Signal()

@@ -42,7 +42,7 @@ class Sequencer(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         prog = self.prog
         last = Signal(LEVELS)

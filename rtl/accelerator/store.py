@@ -51,7 +51,7 @@ class Store(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         burst = place(self.modules, m, "burst", "burst", Burst)
         tile = Signal(STORE, reset_less=True)

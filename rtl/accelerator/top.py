@@ -61,7 +61,7 @@ class AcceleratorTop(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         acc, shape = self.acc, self.acc.array
         beats = {name: acc.beats(getattr(acc, f"{name}_word_bits")) for name in ("scale", "weight", "input", "output")}

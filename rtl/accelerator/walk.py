@@ -49,7 +49,7 @@ class PixelWalk(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = data.StructLayout({"here": POINT, "row_addr": signed(18), "p": 16, "q": 16, "past": 1})
         now, after, marked, first = (Signal(shape, name=name) for name in ("now", "after", "marked", "first"))
@@ -105,7 +105,7 @@ class TapWalk(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         prog = self.prog
         c, r, s = Signal(16), Signal(8), Signal(8)

@@ -45,7 +45,7 @@ class WeightLanes(wiring.Component):
             }
         )  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:  # noqa: D102
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         prog = self.prog
         length = max(self.rows, self.cols)
