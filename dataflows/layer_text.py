@@ -2,133 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import ValidationError
 
 from dataflows.documents import spec_error
 from dataflows.errors import SpecError
-from dataflows.transposed import transposed_conv
-from dataflows.workload import Activation, Layer, Network
+from dataflows.layer_kinds import FLAGS, KINDS, TUPLES, Parsed, Part
+from dataflows.traffic import TrafficLayer
+from dataflows.workload import Layer, Network
 from dataflows.yaml_lines import Document, read_yaml
 
-Bits = Literal[4, 8, 16]
-Density = Annotated[float, Field(gt=0, le=1)]
-_Pair = PositiveInt | tuple[PositiveInt, PositiveInt]
-
-
-def _not_negative(value: int | tuple[int, ...]) -> int | tuple[int, ...]:
-    if any(p < 0 for p in (value if isinstance(value, tuple) else (value,))):
-        raise ValueError("must not be negative")
-    return value
-
-
-_Padding = Annotated[int | tuple[int, int, int, int], AfterValidator(_not_negative)]
-
-
-class _Common(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field("", description="unique within the network")
-    bits: Bits = Field(8, description="width of inputs and weights")
-    input_bits: Bits | None = Field(None, description="width of inputs, where it differs")
-    weight_bits: Bits | None = Field(None, description="width of weights, where it differs")
-    input_density: Density = Field(1.0, description="share of inputs that are not zero")
-    weight_density: Density = Field(1.0, description="share of weights that are not zero")
-    activation: Activation = "none"
-
-    def rest(self) -> dict[str, Any]:
-        """Return the fields that go to `Layer` as they are."""
-        return {
-            "input_bits": self.input_bits or self.bits, "weight_bits": self.weight_bits or self.bits,
-            "input_density": self.input_density, "weight_density": self.weight_density, "activation": self.activation,
-        }  # fmt: skip
-
-
-class ConvText(_Common):
-    """A convolution; K and C are totals over all groups, and either outputs (P, Q) or inputs (H, W) are given."""
-
-    K: PositiveInt
-    C: PositiveInt
-    P: PositiveInt | None = None
-    Q: PositiveInt | None = None
-    H: PositiveInt | None = None
-    W: PositiveInt | None = None
-    R: PositiveInt = 1
-    S: PositiveInt = 1
-    G: PositiveInt = 1
-    N: PositiveInt = 1
-    stride: _Pair = 1
-    padding: _Padding = 0
-    dilation: _Pair = 1
-
-    def layers(self, name: str) -> tuple[Layer, ...]:
-        """Return the layer; sizes that are missing follow from the others, unpadded unless `padding` is given."""
-        stride, dilation = _pair(self.stride), _pair(self.dilation)
-        whole = self.padding
-        pad = whole if isinstance(whole, tuple) else (whole, whole, whole, whole)
-        size = []
-        for axis, (have, out, taps) in enumerate(((self.H, self.P, self.R), (self.W, self.Q, self.S))):
-            if have is None and out is None:
-                allowed = f"{'PQ'[axis]} or {'HW'[axis]}"
-                raise SpecError(f"{name}.{'HW'[axis]}", None, allowed, "give the output or the input size")
-            reach = 0 if out is None else (out - 1) * stride[axis] + (taps - 1) * dilation[axis] + 1
-            size.append(have if have is not None else max(1, reach - pad[axis] - pad[axis + 2]))
-        layer = Layer.conv(
-            name, K=self.K, C=self.C, H=size[0], W=size[1], R=self.R, S=self.S, stride=stride, padding=pad, dilation=dilation,
-            G=self.G, N=self.N, **self.rest(),
-        )  # fmt: skip
-        for field, given, got in (("P", self.P, layer.P), ("Q", self.Q, layer.Q)):
-            if given is not None and given != got:
-                raise SpecError(f"{name}.{field}", given, f"{got}, which follows from the input size", "give only one of the two")
-        return (layer,)
-
-
-class TransposedText(_Common):
-    """A transposed convolution, given by its input size; K and C are totals over all groups."""
-
-    K: PositiveInt
-    C: PositiveInt
-    H: PositiveInt
-    W: PositiveInt
-    R: PositiveInt = 1
-    S: PositiveInt = 1
-    G: PositiveInt = 1
-    N: PositiveInt = 1
-    stride: _Pair = 1
-    padding: _Padding = 0
-    dilation: _Pair = 1
-    output_padding: NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt] = 0
-
-    def layers(self, name: str) -> tuple[Layer, ...]:
-        """Return one layer per stride phase, see `dataflows.transposed.split_phases`."""
-        found = transposed_conv(
-            name, K=self.K, C=self.C, H=self.H, W=self.W, R=self.R, S=self.S, stride=self.stride, padding=self.padding,
-            dilation=self.dilation, output_padding=self.output_padding, G=self.G, N=self.N, **self.rest(),
-        )  # fmt: skip
-        if not found:
-            raise SpecError(f"{name}.padding", self.padding, "an output that depends on the input", "cut less away")
-        return found
-
-
-class GemmText(_Common):
-    """A matrix product, C (M x N) = A (M x K) B (K x N), or G of them with operands of their own."""
-
-    M: PositiveInt
-    N: PositiveInt
-    K: PositiveInt
-    G: PositiveInt = 1
-
-    def layers(self, name: str) -> tuple[Layer, ...]:
-        """Return the layer."""
-        return (Layer.gemm(name, M=self.M, N=self.N, K=self.K, G=self.G, **self.rest()),)
-
-
-Parsed = ConvText | TransposedText | GemmText
-KINDS: dict[str, type[Parsed]] = {"conv": ConvText, "gemm": GemmText, "tconv": TransposedText}
-_TUPLES = ("stride", "padding", "dilation", "output_padding")
+_ALLOWED = f"{', '.join(KINDS)}, each followed by : and KEY=VALUE,..."
+_TOP = ("name", "source", "parameters", "layers")
 
 
 def is_layer_text(text: str) -> bool:
@@ -145,31 +33,37 @@ def parse_layer(text: str, name: str = "") -> Layer:
 
 
 def parse_network(text: str) -> Network:
-    """Read inline text as a network of its own, see `parse_layers`."""
-    parsed = _parse(text)
-    name = parsed.name or text.partition(":")[0].strip()
-    layers = parsed.layers(name)
-    return Network(name, layers, sum(layer.parameters for layer in layers), text)
+    """Read inline text as a network of its own, see `parse_parts`; text without a layer raises `SpecError`."""
+    parsed, name = _parse(text), text.partition(":")[0].strip()
+    parts = parsed.parts(parsed.name or name, "")
+    if not any(isinstance(part, Layer) for part in parts):
+        raise SpecError("network", text, "a network with at least one layer", "write it into a layer file beside a layer")
+    return _network(parsed.name or name, parts, text, _weights(parsed, parts))
 
 
 def parse_layers(text: str, name: str = "") -> tuple[Layer, ...]:
+    """Read inline text that means layers; as `parse_parts`, without what only moves data."""
+    return tuple(part for part in parse_parts(text, name) if isinstance(part, Layer))
+
+
+def parse_parts(text: str, name: str = "", after: str = "") -> tuple[Part, ...]:
     """Read inline text.
 
     Parameters
     ----------
     text : str
-        ``conv:``, ``gemm:`` or ``tconv:`` and ``key=value`` pairs; pairs and fours are joined by ``x``: ``stride=2x1``, and
-        ``padding`` is ``top x left x bottom x right``. ``conv`` knows K, C, P, Q, H, W, R, S, G, N, stride, padding,
-        dilation; ``tconv``, a transposed convolution, the same without P and Q but with output_padding; ``gemm`` M, N, K
-        and G, the number of independent products. All know name, bits, input_bits, weight_bits, input_density,
-        weight_density and activation.
+        A kind of `dataflows.layer_kinds.KINDS`, a colon, and ``key=value`` pairs; pairs and fours are joined by ``x``:
+        ``stride=2x1``, and ``padding`` is ``top x left x bottom x right``. Signs and other choices are ``true`` or
+        ``false``. The manual's page on workloads lists the fields.
     name : str
         Used when the text gives none; the kind when both are empty.
+    after : str
+        Layer that an operation without layers follows.
 
     Returns
     -------
-    tuple of Layer
-        One layer, or one per stride phase of a transposed convolution.
+    tuple of Layer or TrafficLayer
+        One, or one per stride phase of a transposed convolution, or those of an attention layer.
 
     Raises
     ------
@@ -177,14 +71,14 @@ def parse_layers(text: str, name: str = "") -> tuple[Layer, ...]:
         Naming the pair or the field.
     """
     parsed = _parse(text)
-    return parsed.layers(parsed.name or name or text.partition(":")[0].strip())
+    return parsed.parts(parsed.name or name or text.partition(":")[0].strip(), after)
 
 
 def _parse(text: str) -> Parsed:
     kind, _, body = text.partition(":")
     kind = kind.strip()
     if kind not in KINDS:
-        raise SpecError("layer", text, "conv:, gemm: or tconv: and KEY=VALUE,...", "start with the kind of layer")
+        raise SpecError("layer", text, _ALLOWED, "start with the kind of layer")
     fields: dict[str, Any] = {}
     for pair in filter(None, (part.strip() for part in body.split(","))):
         key, equals, value = (part.strip() for part in pair.partition("="))
@@ -192,18 +86,20 @@ def _parse(text: str) -> Parsed:
             raise SpecError(f"{kind}:", pair, "KEY=VALUE", "write the pair with one =")
         if key in fields:
             raise SpecError(f"{kind}:{key}", pair, "each key once", "remove one of the two")
-        fields[key] = tuple(value.split("x")) if key in _TUPLES and "x" in value else value
+        fields[key] = tuple(value.split("x")) if key in TUPLES and "x" in value else value
     return _validated(kind, {key: _number(value) for key, value in fields.items()}, lambda field: f"{kind}:{field}")
 
 
 def read_layers(path: str | Path) -> Network:
     """Read a YAML file of layers.
 
-    The file is a list, or a mapping with `layers` and optionally `name`. Each entry has `conv`, `gemm` or `tconv` with the
-    fields of `parse_layers` and optionally `name`, or is inline text::
+    The file is a list, or a mapping with `layers` and optionally `name`, `source` and `parameters` (the number of weights,
+    where layers share some or multiply what the network itself makes). Each entry has one kind with the fields of
+    `parse_parts` and optionally `name`, or is inline text; operations that only move data follow the layer before them::
 
         layers:
           - {name: stem, conv: {K: 64, C: 3, H: 224, W: 224, R: 7, S: 7, stride: 2, padding: 3}}
+          - {pool: {op: maxpool, C: 64, H: 112, W: 112, R: 3, S: 3, stride: 2, padding: 1}}
           - gemm:M=1,N=1000,K=512
 
     Raises
@@ -212,32 +108,64 @@ def read_layers(path: str | Path) -> Network:
         With ``file:line`` and the field.
     """
     document = read_yaml(path)
-    data, prefix, name = document.data, (), Path(path).stem
+    data, prefix, top = document.data, (), {}
     if isinstance(data, dict):
         for key in data:
-            if key not in ("name", "layers"):
-                raise SpecError(document.where(str(key)), key, "name, layers", "remove or rename the field")
-        name = str(data.get("name") or name)
-        data, prefix = data.get("layers"), ("layers",)
+            if key not in _TOP:
+                raise SpecError(document.where(str(key)), key, ", ".join(_TOP), "remove or rename the field")
+        top, data, prefix = data, data.get("layers"), ("layers",)
     if not isinstance(data, list) or not data:
         raise SpecError(document.where(*prefix), data, "a list of at least one layer", "list layers as - conv: or - gemm:")
-    layers, taken = [], set()
+    parts: list[Part] = []
+    taken: dict[type[Part], set[str]] = {Layer: set(), TrafficLayer: set()}
+    weights = 0
     for index, entry in enumerate(data):
-        for layer in _entry(document, (*prefix, index), entry, f"layer{index + 1}"):
-            if layer.name in taken:
-                raise SpecError(document.where(*prefix, index), layer.name, "a name no other layer has", "rename the layer")
-            taken.add(layer.name)
-            layers.append(layer)
-    return Network(name, tuple(layers), sum(layer.parameters for layer in layers), str(path))
+        after = next((part.name for part in reversed(parts) if isinstance(part, Layer)), "")
+        parsed, found = _entry(document, (*prefix, index), entry, f"layer{index + 1}", after)
+        weights += _weights(parsed, found)
+        for part in found:
+            if part.name in taken[type(part)]:
+                raise SpecError(document.where(*prefix, index), part.name, "a name no other layer has", "rename the layer")
+            taken[type(part)].add(part.name)
+            parts.append(part)
+    _check(document, prefix, parts, taken[Layer])
+    given = top.get("parameters", weights)
+    if not isinstance(given, int) or isinstance(given, bool) or given < 0:
+        raise SpecError(document.where("parameters"), given, "a number of weights", "correct or remove it")
+    return _network(str(top.get("name") or Path(path).stem), parts, str(top.get("source") or path), given)
 
 
-def _entry(document: Document, path: tuple[str | int, ...], entry: object, name: str) -> tuple[Layer, ...]:
+def _check(document: Document, prefix: tuple[str, ...], parts: Sequence[Part], layers: set[str]) -> None:
+    """Raise `SpecError` for a file without layers, or for an operation after a layer that is not there."""
+    if not layers:
+        raise SpecError(document.where(*prefix), "only operations that move data", "at least one layer", "add a conv or gemm")
+    for part in parts:
+        if isinstance(part, TrafficLayer) and part.after not in layers | {""}:
+            raise SpecError(
+                document.where(*prefix), f"{part.name} after {part.after}", ", ".join(sorted(layers)), "name one of the layers"
+            )
+
+
+def _weights(parsed: Parsed, parts: Sequence[Part]) -> int:
+    return sum(part.parameters for part in parts if isinstance(part, Layer)) if parsed.stored else 0
+
+
+def _network(name: str, parts: Sequence[Part], source: str, parameters: int) -> Network:
+    layers = tuple(part for part in parts if isinstance(part, Layer))
+    traffic = tuple(part for part in parts if isinstance(part, TrafficLayer))
+    return Network(name, layers, parameters, source, traffic)
+
+
+def _entry(
+    document: Document, path: tuple[str | int, ...], entry: object, name: str, after: str
+) -> tuple[Parsed, tuple[Part, ...]]:
     try:
         if isinstance(entry, str) and is_layer_text(entry):
-            return parse_layers(entry, name)
-        kind, fields, given = _parts(entry)
-        parsed = _validated(kind, fields, lambda field: document.where(*path, kind, *field.split(".")))
-        return parsed.layers(given or parsed.name or name)
+            parsed, given = _parse(entry), ""
+        else:
+            kind, fields, given = _parts(entry)
+            parsed = _validated(kind, fields, lambda field: document.where(*path, kind, *field.split(".")))
+        return parsed, parsed.parts(given or parsed.name or name, after)
     except SpecError as error:
         if error.path.startswith(document.path):
             raise
@@ -250,24 +178,19 @@ def _parts(entry: object) -> tuple[str, dict[str, Any], str]:
         kinds = [key for key in entry if key in KINDS]
         if len(kinds) == 1 and isinstance(entry[kinds[0]], dict) and set(entry) <= {*kinds, "name"}:
             return kinds[0], entry[kinds[0]], str(entry.get("name") or "")
-    raise SpecError(
-        "layer", entry, "{conv: {...}}, {gemm: {...}} or {tconv: {...}}, with an optional name", "give one kind with its fields"
-    )
+    allowed = f"{{conv: {{...}}}} or another of {', '.join(KINDS)}, with an optional name"
+    raise SpecError("layer", entry, allowed, "give one kind with its fields")
 
 
 def _validated(kind: str, fields: dict[str, Any], where: Callable[[str], str]) -> Parsed:
     model = KINDS[kind]
     for key, value in fields.items():
-        if isinstance(value, bool):  # YAML reads "yes" as true, and true would pass for 1
+        if isinstance(value, bool) and key not in FLAGS:  # YAML reads "yes" as true, and true would pass for 1
             raise SpecError(where(str(key)), value, "a number or a word", "correct the layer")
     try:
         return model.model_validate(fields)
     except ValidationError as error:
         raise spec_error(model, error, lambda *loc: where(str(loc[0]) if loc else "")) from None
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
 
 
 def _number(value: Any) -> Any:

@@ -152,6 +152,9 @@ def width_violations(layer: Layer, acc: Accelerator) -> list[Infeasible]:
         need, have = getattr(layer, operand), getattr(acc.array, operand)
         if need > have:
             found.append(Infeasible("array", need, have, "bits", f"use an array with {operand}: {need}", layer.name))
+    need, have = layer.output_bits or 0, acc.array.input_bits
+    if need > have:  # outputs are stored as inputs of the next layer
+        found.append(Infeasible("array", need, have, "output bits", "requantise outputs to the width of inputs", layer.name))
     return found
 
 
@@ -193,23 +196,39 @@ def mapping_of(layer: Layer, acc: Accelerator, tiling: Tiling) -> Mapping:
 
 
 def tiling_of(layer: Layer, acc: Accelerator, mapping: Mapping) -> Tiling:
-    """Read a mapping back; raise `SpecError` for a nest the sequencer does not accept."""
-    loops = mapping.level("dram").loops
-    dims = tuple(loop.dim for loop in loops)
-    if sorted(dims) != sorted((*OUTER_DIMS, "C")) or dims[-1] != "C":
-        raise SpecError("mapping.dram", dims, "each of N, G, K, P, Q once in any order, then C", "reorder the tile loops")
-    step = {loop.dim: loop.step for loop in loops}
+    """Read a mapping back; raise `SpecError` for a nest the sequencer does not accept.
+
+    Loops of one iteration may be left out: a dimension without a tile loop is one tile.
+    """
     blocking = Blocking.of(layer, acc)
+    given = mapping.level("dram").loops
+    dims = tuple(loop.dim for loop in given)
+    if len(set(dims)) < len(dims) or set(dims) - {*OUTER_DIMS, "C"} or "C" in dims[:-1]:
+        raise SpecError("mapping.dram", dims, "each of N, G, K, P, Q once in any order, then C", "reorder the tile loops")
+    order = tuple(dict.fromkeys(dim for dim in (*dims, *OUTER_DIMS) if dim != "C"))
+    step = {dim: getattr(layer, dim) for dim in (*OUTER_DIMS, "C")} | {loop.dim: loop.step for loop in given}
     if blocking.packed > 1:
         blocks, c_blocks = math.ceil(step["G"] / blocking.packed), 1
     else:
         blocks, c_blocks = math.ceil(step["K"] / acc.array.cols), math.ceil(step["C"] / acc.array.rows)
-    tiling = Tiling(blocks, c_blocks, step["P"], step["Q"], dims[:-1])
+    tiling = Tiling(blocks, c_blocks, step["P"], step["Q"], order)
     expected = mapping_of(layer, acc, tiling)
     for got, want in zip(mapping.levels, expected.levels, strict=False):
-        if got != want:
+        if got.name != want.name or not _same_walk(got.loops, want.loops):
             found, allowed = ([str(loop) for loop in level.loops] for level in (got, want))
             raise SpecError(f"mapping.{got.name}", found, str(allowed), "use the nest of docs/mappings.md")
     if len(mapping.levels) != len(expected.levels):
         raise SpecError("mapping.levels", len(mapping.levels), "dram, buffer, array", "give all three levels")
     return tiling
+
+
+def _same_walk(got: tuple[Loop, ...], want: tuple[Loop, ...]) -> bool:
+    """Whether `got` is `want`, up to loops of one iteration that it leaves out."""
+    rest = iter(got)
+    loop = next(rest, None)
+    for expected in want:
+        if loop == expected:
+            loop = next(rest, None)
+        elif expected.extent > 1:
+            return False
+    return loop is None

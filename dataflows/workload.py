@@ -17,6 +17,7 @@ DIMS = ("N", "G", "K", "C", "P", "Q", "R", "S")
 Dim = Literal["N", "G", "K", "C", "P", "Q", "R", "S"]
 Activation = Literal["none", "relu", "relu6"]
 OPERAND_BITS = (4, 8, 16)
+OUTPUT_BITS = (*OPERAND_BITS, 32)
 LONGEST_ROW = (1 << 16) - 1
 SCHEMA = 1
 
@@ -38,12 +39,17 @@ class Layer:
     padding : tuple of int
         (top, left, bottom, right).
     input_bits, weight_bits : int
-        Operand widths, 4, 8 or 16; outputs have the width of inputs.
+        Operand widths, 4, 8 or 16.
     activation : str
         Applied after requantisation: ``none``, ``relu`` or ``relu6``.
     input_density, weight_density : float
         Fraction of elements that are not zero, above 0 and at most 1, for engines that gate, skip or compress zeros.
         A dense engine does the same work at any density.
+    input_signed, weight_signed : bool
+        Whether operands are stored as two's complement. Unsigned ones of b bits become signed ones of b bits when
+        2**(b - 1) is subtracted from values and zero point, which changes no product and no cost (precision reference, 7.4).
+    output_bits : int or None
+        Width of a final output word, 4, 8, 16 or 32; None for that of the inputs, see `output_width`.
     """
 
     name: str
@@ -65,6 +71,9 @@ class Layer:
     activation: Activation = "none"
     input_density: float = 1.0
     weight_density: float = 1.0
+    input_signed: bool = True
+    weight_signed: bool = True
+    output_bits: int | None = None
 
     def __post_init__(self) -> None:
         for dim in DIMS:
@@ -84,9 +93,18 @@ class Layer:
                 _positive(self.name, field, value)
         if any(p < 0 for p in self.padding):
             raise SpecError(f"{self.name}.padding", self.padding, "non-negative integers", "crop the input instead")
+        self._check_operands()
+
+    def _check_operands(self) -> None:
+        """Raise `SpecError` for a width, sign or density that is none."""
         for field in ("input_bits", "weight_bits"):
             if getattr(self, field) not in OPERAND_BITS:
                 raise SpecError(f"{self.name}.{field}", getattr(self, field), "4, 8 or 16", "choose one of these widths")
+        if self.output_bits is not None and self.output_bits not in OUTPUT_BITS:
+            raise SpecError(f"{self.name}.output_bits", self.output_bits, "4, 8, 16 or 32", "choose one of these widths")
+        for field in ("input_signed", "weight_signed"):
+            if not isinstance(getattr(self, field), bool):
+                raise SpecError(f"{self.name}.{field}", getattr(self, field), "true or false", "say whether values are signed")
         for field in ("input_density", "weight_density"):
             value = getattr(self, field)
             if not isinstance(value, float | int) or isinstance(value, bool) or not 0 < value <= 1:
@@ -150,12 +168,17 @@ class Layer:
         return self.N * self.G * self.K * self.P * self.Q
 
     @property
+    def output_width(self) -> int:
+        """Bits of a final output word."""
+        return self.input_bits if self.output_bits is None else self.output_bits
+
+    @property
     def shape(self) -> tuple[Any, ...]:
         """Everything but the name: layers of equal shape have equal mappings and costs."""
         return (
             self.N, self.G, self.K, self.C, self.P, self.Q, self.R, self.S, self.H, self.W,
             self.stride, self.dilation, self.padding, self.input_bits, self.weight_bits, self.activation,
-            self.input_density, self.weight_density,
+            self.input_density, self.weight_density, self.input_signed, self.weight_signed, self.output_bits,
         )  # fmt: skip
 
     def flattened(self) -> Layer:

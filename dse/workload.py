@@ -29,5 +29,7 @@ def load(text: str, shapes: tuple[int, int] | None, bits: int) -> Imported:
 
 
 def _at_width(net: Network, bits: int) -> Network:
-    layers = tuple(replace(layer, input_bits=bits, weight_bits=bits) for layer in net.layers)
+    """Return the network as it is after quantisation to signed operands of one width."""
+    signs = {"input_signed": True, "weight_signed": True}
+    layers = tuple(replace(layer, input_bits=bits, weight_bits=bits, output_bits=None, **signs) for layer in net.layers)
     return replace(net, layers=layers)

@@ -242,7 +242,7 @@ def test_layer_file(tmp_path):
         ("- gemm:\n    M: 1\n    N: two\n    K: 3\n", 3, "[0].gemm.N"),
         ("- gemm:\n    M: 1\n    N: yes\n    K: 3\n", 3, "[0].gemm.N"),
         ("- conv: {K: 3, C: 4, G: 2, P: 1, Q: 1}\n", 1, "divisor"),
-        ("- gemm: {M: 1, N: 2, K: 3}\n- pool: {}\n", 2, "conv"),
+        ("- gemm: {M: 1, N: 2, K: 3}\n- dropout: {}\n", 2, "conv"),
         ("- gemm: {M: 1, N: 2, K: 3, M: 4}\n", 1, "once"),
         ("- gemm:M=1,N=1,K=1\n- gemm:M=x,N=1,K=1\n", 2, "gemm:M"),
         ("- {name: a, gemm: {M: 1, N: 2, K: 3}}\n- {name: a, gemm: {M: 1, N: 2, K: 3}}\n", 2, "no other"),

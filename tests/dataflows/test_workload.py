@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
 from dataflows.traffic import TrafficLayer
-from dataflows.workload import DIMS, OPERAND_BITS, Layer, Network
+from dataflows.workload import DIMS, OPERAND_BITS, OUTPUT_BITS, Layer, Network
 from tests.strategies import layers
 
 
@@ -60,9 +60,15 @@ def test_a_missing_image_size_is_the_least_that_serves(layer):
                 replace(least, **{size: getattr(least, size) - 1})
 
 
-@given(layers(), st.sampled_from(OPERAND_BITS), st.sampled_from(("none", "relu", "relu6")), st.floats(0.01, 1))
-def test_dictionary_round_trip(layer, bits, activation, density):
-    layer = replace(layer, weight_bits=bits, activation=activation, input_density=density)
+@given(
+    layers(), st.sampled_from(OPERAND_BITS), st.sampled_from(("none", "relu", "relu6")), st.floats(0.01, 1), st.booleans(),
+    st.sampled_from((None, *OUTPUT_BITS)),
+)  # fmt: skip
+def test_dictionary_round_trip(layer, bits, activation, density, signed, output):
+    layer = replace(
+        layer, weight_bits=bits, activation=activation, input_density=density, input_signed=signed, weight_signed=not signed,
+        output_bits=output,
+    )  # fmt: skip
     again = Layer.from_dict(layer.to_dict())
     assert again == layer
     assert hash(again) == hash(layer)
@@ -103,6 +109,18 @@ def test_density_is_part_of_the_shape_but_of_no_count():
     assert Layer.from_dict({key: value for key, value in dense.to_dict().items() if "density" not in key}) == dense
 
 
+def test_operands_are_part_of_the_shape_and_older_dictionaries_have_none():
+    plain = Layer.gemm("g", M=2, N=3, K=4)
+    assert (plain.input_signed, plain.weight_signed, plain.output_width) == (True, True, 8)
+    for change in ({"input_signed": False}, {"weight_signed": False}, {"output_bits": 32}):
+        other = replace(plain, **change)
+        assert other.shape != plain.shape
+        assert (other.macs, other.parameters, other.flattened().shape) == (plain.macs, plain.parameters, other.shape)
+        assert Layer.from_dict({key: value for key, value in other.to_dict().items() if key not in change}) == plain
+    assert replace(plain, input_bits=16).output_width == 16
+    assert replace(plain, output_bits=4).output_width == 4
+
+
 def test_a_pointwise_layer_flattens_and_a_strided_one_does_not():
     plain = Layer.conv("p", K=4, C=3, H=5, W=6, R=1, S=1)
     assert (plain.flattened().Q, plain.flattened().kind) == (30, "gemm")
@@ -116,6 +134,7 @@ def test_a_pointwise_layer_flattens_and_a_strided_one_does_not():
         *((dim, 0) for dim in DIMS),
         ("K", True), ("C", 2.0), ("P", "3"), ("stride", (0, 1)), ("dilation", (1, -1)), ("padding", (0, 0, -1, 0)),
         ("input_bits", 5), ("weight_bits", 32), ("input_density", 0.0), ("weight_density", 1.5), ("weight_density", True),
+        ("output_bits", 2), ("input_signed", 1), ("weight_signed", "no"),
     ],
 )  # fmt: skip
 def test_bad_fields_are_named(field, value):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.layer_text import KINDS
+from dataflows.layer_kinds import KINDS
 from dataflows.networks import TableEntry, catalogue, network
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/workloads.md").read_text()
@@ -25,7 +25,8 @@ def test_files_are_read(tmp_path):
     for suffix, text in files.items():
         (tmp_path / f"net.{suffix}").write_text(text)
     tiny = network(tmp_path / "net.yaml")
-    assert [layer.name for layer in tiny.layers] == ["stem", "dw", "up.0x0", "up.0x1", "up.1x0", "up.1x1", "layer4"]
+    assert [layer.name for layer in tiny.layers] == ["stem", "dw", "up.0x0", "up.0x1", "up.1x0", "up.1x1", "layer5"]
+    assert [(entry.name, entry.after, entry.output_words) for entry in tiny.traffic] == [("down", "up.1x1", 16 * 16 * 16)]
     assert [(layer.P, layer.Q) for layer in network(tmp_path / "net.csv").layers] == [(55, 55), (27, 27)]
 
 
