@@ -209,7 +209,7 @@ def test_round_trip(form):
         ("rlc:run_bits=five", "layer.format.run_bits", "five", "an integer"),
         ("rlc:run_bits", "layer.format", "rlc:run_bits", "key=value"),
         ("rlc:", "layer.format", "rlc:", "key=value"),
-        ("rlc:run_bits=5,run_bits=6", "layer.format.run_bits", 6, "each key once"),
+        ("rlc:run_bits=5,run_bits=6", "layer.format.run_bits", "6", "each key once"),
         ("rlc:run_bits=9,pack=3", "layer.format.pack, run_bits", (3, 9), "up to 512"),
         ("bitmask:index_bits=4", "layer.format.index_bits", 4, "segment"),
         ("csc:segment_bits=16", "layer.format.segment_bits", 16, "0 without segments"),
