@@ -10,15 +10,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
-
-import numpy as np
 
 from dataflows.errors import SpecError, suggestion
 from dataflows.option_text import join_options, split_options, whole
+from dataflows.zero_runs import Number, memory_words, padding, pairs_per_word, trailing
 
-Number = float | Fraction
 MOST_BITS = 64
 MOST_STATES = 512
 """Most ``pack * 2**run_bits``: packed words are counted by a Markov chain of that many states."""
@@ -141,16 +138,16 @@ class Format:
         if self.kind == "zfnaf":
             return self.segment
         if self.kind == "rlc":
-            return words * density + _padding(words, density, self.run_bits) + _trailing(words, density, self.run_bits)
+            return words * density + padding(words, density, self.run_bits) + trailing(words, density, self.run_bits)
         if self.kind == "csc":
-            return words * density + _padding(words, density, self.index_bits)
+            return words * density + padding(words, density, self.index_bits)
         return words * density
 
     def _segment_bits(self, words: int, block: int, density: Number, word_bits: int) -> Number:
         entries = self._segment_entries(words, density)
         if self.kind == "rlc" and self.pack > 1:
-            memory_words = _memory_words(words, density, self.run_bits, self.pack, entries)
-            return memory_words * self._memory_word_bits(word_bits) + self.segment_bits
+            packed = memory_words(words, density, self.run_bits, self.pack, entries)
+            return packed * self._memory_word_bits(word_bits) + self.segment_bits
         mask = words if self.kind == "bitmask" else 0
         return entries * (word_bits + self._index_width(self.segment or block) + self.flag_bits) + mask + self.segment_bits
 
@@ -178,8 +175,8 @@ class Format:
         if self.kind == "bitmask":
             return 1 + density * word_bits
         if self.kind == "rlc":
-            return _pairs_per_word(density, self.run_bits) * self._memory_word_bits(word_bits) / self.pack
-        entries = {"dense": 1, "csc": density and _pairs_per_word(density, self.index_bits)}.get(self.kind, density)
+            return pairs_per_word(density, self.run_bits) * self._memory_word_bits(word_bits) / self.pack
+        entries = {"dense": 1, "csc": density and pairs_per_word(density, self.index_bits)}.get(self.kind, density)
         return entries * (word_bits + self.index_bits)
 
     def to_dict(self) -> dict[str, Any]:
@@ -243,68 +240,3 @@ def _sizes(words: object, word_bits: object) -> None:
     for name, value, low in (("words", words, 0), ("word_bits", word_bits, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise SpecError(name, value, f"an integer of at least {low}", "correct the value")
-
-
-def _powers(ratio: Number, count: int) -> tuple[Number, Number]:
-    """Return sum of ratio**m and sum of (count - m) * ratio**m over m = 1 .. count.
-
-    By doubling, so that long blocks take logarithmic time; all terms are positive, so that no digits cancel.
-    """
-    total, weighted, power = 0 * ratio, 0 * ratio, 1 + 0 * ratio
-    done = 0
-    for bit in bin(count)[2:]:
-        weighted = done * total + weighted + power * weighted
-        total, power, done = total + power * total, power * power, 2 * done
-        if bit == "1":
-            weighted, power, done = weighted + total, power * ratio, done + 1
-            total = total + power
-    return total, weighted
-
-
-def _padding(words: int, density: Number, run_bits: int) -> Number:
-    """Return the expected pairs with a zero word in front of non-zeros.
-
-    A gap of g zeros takes floor(g / B) of them, B = 2**run_bits (sparse reference, 2.1). The word at position i ends a gap of
-    at least mB zeros with probability density * q**(mB) if i >= mB, so that the sum over i and m is
-    density * sum of (words - mB) q**(mB) over m = 1 .. M, M = floor((words - 1) / B).
-    """
-    span = 1 << run_bits
-    most = (words - 1) // span
-    total, weighted = _powers((1 - density) ** span, most)
-    return density * ((words - most * span) * total + span * weighted)
-
-
-def _trailing(words: int, density: Number, run_bits: int) -> Number:
-    """Return the expected pairs for zeros at the end: ceil(t / B) for t of them, t > mB with probability q**(mB + 1)."""
-    span, zero = 1 << run_bits, 1 - density
-    total, _ = _powers(zero**span, (words - 1) // span)
-    return zero * (1 + total)
-
-
-def _pairs_per_word(density: Number, run_bits: int) -> Number:
-    """Return pairs per word of an endless block: density / (1 - q**B), and 1 / B without non-zeros."""
-    span = 1 << run_bits
-    if isinstance(density, float) and 0 < density < 1:
-        return density / -math.expm1(span * math.log1p(-density))
-    return density / (1 - (1 - density) ** span) if density else Fraction(1, span)
-
-
-@lru_cache(maxsize=4096, typed=True)  # 0.5 and Fraction(1, 2) are equal keys otherwise
-def _memory_words(words: int, density: Number, run_bits: int, pack: int, pairs: Number) -> Number:
-    """Return the expected ceil(N / pack) for N pairs: (E[N] + E[-N mod pack]) / pack.
-
-    The remainder comes from the chain of states (zeros since the last pair, pairs mod pack).
-    """
-    span = 1 << run_bits
-    exact = not isinstance(density, float)
-    step = np.zeros((span * pack, span * pack), dtype=object if exact else float)
-    for state in range(span * pack):
-        phase, run = divmod(state, span)
-        ended = (phase + 1) % pack * span
-        step[state, ended] += density
-        step[state, state + 1 if run + 1 < span else ended] += 1 - density
-    last = np.linalg.matrix_power(step, words)[0].reshape(pack, span)
-    missing = [-phase % pack for phase in range(pack)]
-    waste = sum(last[phase, 0] * missing[phase] for phase in range(pack))
-    waste += sum(last[phase, 1:].sum() * missing[(phase + 1) % pack] for phase in range(pack))
-    return (pairs + waste) / pack

@@ -1,0 +1,80 @@
+"""Expected numbers of (run of zeros, word) pairs, every word non-zero with probability `density` independently.
+
+Runs have `run_bits` bits, so that a pair covers up to B = 2**run_bits words; q stands for 1 - density. All compute in the
+arithmetic of `density`: exactly for a `Fraction`.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+
+Number = float | Fraction
+
+
+def power_sums(ratio: Number, count: int) -> tuple[Number, Number]:
+    """Return sum of ratio**m and sum of (count - m) * ratio**m over m = 1 .. count.
+
+    By doubling, so that long blocks take logarithmic time; all terms are positive, so that no digits cancel.
+    """
+    total, weighted, power = 0 * ratio, 0 * ratio, 1 + 0 * ratio
+    done = 0
+    for bit in bin(count)[2:]:
+        weighted = done * total + weighted + power * weighted
+        total, power, done = total + power * total, power * power, 2 * done
+        if bit == "1":
+            weighted, power, done = weighted + total, power * ratio, done + 1
+            total = total + power
+    return total, weighted
+
+
+def padding(words: int, density: Number, run_bits: int) -> Number:
+    """Return the expected pairs with a zero word in front of non-zeros.
+
+    A gap of g zeros takes floor(g / B) of them, B = 2**run_bits (sparse reference, 2.1). The word at position i ends a gap of
+    at least mB zeros with probability density * q**(mB) if i >= mB, so that the sum over i and m is
+    density * sum of (words - mB) q**(mB) over m = 1 .. M, M = floor((words - 1) / B).
+    """
+    span = 1 << run_bits
+    most = (words - 1) // span
+    total, weighted = power_sums((1 - density) ** span, most)
+    return density * ((words - most * span) * total + span * weighted)
+
+
+def trailing(words: int, density: Number, run_bits: int) -> Number:
+    """Return the expected pairs for zeros at the end: ceil(t / B) for t of them, t > mB with probability q**(mB + 1)."""
+    span, zero = 1 << run_bits, 1 - density
+    total, _ = power_sums(zero**span, (words - 1) // span)
+    return zero * (1 + total)
+
+
+def pairs_per_word(density: Number, run_bits: int) -> Number:
+    """Return pairs per word of an endless block: density / (1 - q**B), and 1 / B without non-zeros."""
+    span = 1 << run_bits
+    if isinstance(density, float) and 0 < density < 1:
+        return density / -math.expm1(span * math.log1p(-density))
+    return density / (1 - (1 - density) ** span) if density else Fraction(1, span)
+
+
+@lru_cache(maxsize=4096, typed=True)  # 0.5 and Fraction(1, 2) are equal keys otherwise
+def memory_words(words: int, density: Number, run_bits: int, pack: int, pairs: Number) -> Number:
+    """Return the expected ceil(N / pack) for N pairs: (E[N] + E[-N mod pack]) / pack.
+
+    The remainder comes from the chain of states (zeros since the last pair, pairs mod pack).
+    """
+    span = 1 << run_bits
+    exact = not isinstance(density, float)
+    step = np.zeros((span * pack, span * pack), dtype=object if exact else float)
+    for state in range(span * pack):
+        phase, run = divmod(state, span)
+        ended = (phase + 1) % pack * span
+        step[state, ended] += density
+        step[state, state + 1 if run + 1 < span else ended] += 1 - density
+    last = np.linalg.matrix_power(step, words)[0].reshape(pack, span)
+    missing = [-phase % pack for phase in range(pack)]
+    waste = sum(last[phase, 0] * missing[phase] for phase in range(pack))
+    waste += sum(last[phase, 1:].sum() * missing[(phase + 1) % pack] for phase in range(pack))
+    return (pairs + waste) / pack
