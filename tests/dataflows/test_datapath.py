@@ -124,7 +124,7 @@ def test_alexnet_on_stripes_stays_near_the_published_bound():
 
 
 @pytest.mark.parametrize(("widths", "ms"), list(BIT_FUSION_MS.items()))
-def test_measured_layers_stay_below_the_bound(widths, ms):
+def test_simulated_layers_stay_below_the_bound(widths, ms):
     # Nothing gains more than compute or storage alone would; 6 bits compute as 8 but are stored as 6.
     compute = 1 / BIT_FUSION.passes(*widths)
     storage = Fraction(8, min(BIT_FUSION.stored_bits(bits) for bits in widths))
