@@ -12,12 +12,16 @@ from typing import Any, Literal
 
 from dataflows.errors import SpecError
 from dataflows.mapping import AXES
-from dataflows.nest.rules import TENSORS
+from dataflows.nest.rules import RELEVANT, TENSORS, WINDOW
 from dataflows.workload import DIMS
 
 Buffering = Literal["ideal", "double", "single"]
 BUFFERING = ("ideal", "double", "single")
+Skew = Literal["none", "systolic", "tree"]
+SKEWS = ("none", "systolic", "tree")
 Triple = tuple[float, float, float]
+ROW_DIMS = ("K", "C", "K")
+"""Dimensions that lie side by side in a row unless said otherwise: the channels, as in the suite's own buffers."""
 Position = Literal["offchip", "shared", "row", "column", "pe"]
 
 
@@ -56,6 +60,9 @@ class Fanout:
         Energy of a word going from one instance to the next.
     add_pj : float
         Energy of one addition of the reduction network.
+    skew : str
+        Cycles from the first to the last instance, for the ramp: ``none`` for a broadcast, ``systolic`` one per hop,
+        ``tree`` one per level of a binary adder tree (codesign reference, 4.6).
     """
 
     axes: tuple[Axis, ...] = ()
@@ -64,8 +71,11 @@ class Fanout:
     links: bool = False
     hop_pj: float = 0.0
     add_pj: float = 0.0
+    skew: Skew = "none"
 
     def __post_init__(self) -> None:
+        if self.skew not in SKEWS:
+            raise SpecError("fanout.skew", self.skew, ", ".join(SKEWS), "choose one of these")
         names = [axis.name for axis in self.axes]
         if len(set(names)) != len(names):
             raise SpecError("fanout.axes", names, "every axis once", "remove one")
@@ -87,17 +97,22 @@ class StorageLevel:
     holds : frozenset of str
         Tensors it stores; the others pass by.
     read_pj, write_pj : tuple of float
-        Energy of one word, per tensor.
-    word_bits : tuple of int
-        Width of a word, per tensor.
+        Energy of one access, per tensor: of one word, or of one row where `row_bits` is given.
+    word_bits : tuple of int or None
+        Width of a word, per tensor; None: as wide as the layer's operand.
+    row_bits : int or None
+        Width of one access, which serves as many words as fit side by side; None: every word is an access of its own.
+    row_dims : tuple of str
+        Per tensor, the dimensions along which words lie side by side in a row. What one delivery brings along them (one
+        child's tile, times the instances that share the parent) begins with a new row.
     capacity_bits : int, tuple or None
         Size of one instance: shared by its tensors, or per tensor (None: that tensor's is unlimited), or unlimited.
     bandwidth : float or None
-        Words per cycle of one instance, reads and writes together; None is unlimited.
+        Accesses per cycle of one instance, reads and writes together; None is unlimited.
     read_bandwidth, write_bandwidth : float or None
         The same for separate ports.
     block_words : int
-        Each tensor's words are rounded up to whole blocks for energy.
+        Each tensor's accesses are rounded up to whole blocks for energy.
     buffering : str
         ``ideal``: filling overlaps at no cost, as Timeloop assumes. ``double``: it overlaps and takes a second copy of every
         tile. ``single``: one copy, and filling adds to the time.
@@ -109,7 +124,7 @@ class StorageLevel:
     holds: frozenset[str]
     read_pj: Triple = (0.0, 0.0, 0.0)
     write_pj: Triple = (0.0, 0.0, 0.0)
-    word_bits: tuple[int, int, int] = (8, 8, 8)
+    word_bits: tuple[int | None, int | None, int | None] = (8, 8, 8)
     capacity_bits: int | tuple[int | None, int | None, int | None] | None = None
     bandwidth: float | None = None
     read_bandwidth: float | None = None
@@ -117,6 +132,8 @@ class StorageLevel:
     block_words: int = 1
     buffering: Buffering = "ideal"
     fanout: Fanout = Fanout()
+    row_bits: int | None = None
+    row_dims: tuple[str, str, str] = ROW_DIMS
 
     def __post_init__(self) -> None:
         where = f"level {self.name}"
@@ -130,13 +147,27 @@ class StorageLevel:
                 raise SpecError(f"{where}.{name}", value, "a positive number of words per cycle", "leave it out if unlimited")
         if self.bandwidth is not None and (self.read_bandwidth or self.write_bandwidth):
             raise SpecError(f"{where}.bandwidth", self.bandwidth, "one shared port or separate ports", "remove one of them")
-        if self.block_words < 1 or min(self.word_bits) < 1:
-            raise SpecError(f"{where}.block_words, word_bits", (self.block_words, self.word_bits), "at least 1", "correct them")
+        if self.block_words < 1 or any(bits is not None and bits < 1 for bits in (*self.word_bits, self.row_bits)):
+            found = (self.block_words, self.word_bits, self.row_bits)
+            raise SpecError(f"{where}.block_words, word_bits, row_bits", found, "at least 1", "correct them")
+        if self.row_bits is None and None in self.word_bits:
+            raise SpecError(f"{where}.word_bits", "layer", "a number, or row_bits too", "say how wide one access is")
+        for tensor, dims in zip(TENSORS, self.row_dims, strict=True):
+            allowed = RELEVANT[tensor] - WINDOW if tensor == "inputs" else RELEVANT[tensor]
+            if not set(dims) <= allowed:  # a window moves along the others, so that rows would be cut
+                raise SpecError(
+                    f"{where}.row_dims.{tensor}", dims, f"letters of {''.join(sorted(allowed))}", "leave the others out"
+                )
         sizes = self.capacity_bits if isinstance(self.capacity_bits, tuple) else (self.capacity_bits,)
         if any(size is not None and size < 1 for size in sizes):
             raise SpecError(f"{where}.capacity_bits", self.capacity_bits, "positive numbers of bits", "leave it out if unlimited")
         if min(*self.read_pj, *self.write_pj) < 0:
             raise SpecError(f"{where}.read_pj, write_pj", (self.read_pj, self.write_pj), "no negative energy", "correct them")
+
+    @property
+    def limited(self) -> bool:
+        """Whether a port has a finite bandwidth."""
+        return self.bandwidth is not None or self.read_bandwidth is not None or self.write_bandwidth is not None
 
     @property
     def copies(self) -> int:
@@ -193,9 +224,10 @@ class Architecture:
 
     def index(self, name: str) -> int:
         """Find a level by its name or by ``L0`` (innermost), ``L1``, ...; raise `SpecError` if there is none."""
+        for index, level in enumerate(self.levels):
+            if level.name == name:
+                return index
         names = [level.name for level in self.levels]
-        if name in names:
-            return names.index(name)
         aliases = [f"L{len(names) - 1 - i}" for i in range(len(names))]
         if name in aliases:
             return aliases.index(name)

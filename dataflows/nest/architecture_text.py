@@ -8,18 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from dataflows.errors import SpecError
-from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel
+from dataflows.nest.architecture import ROW_DIMS, Architecture, Axis, Fanout, StorageLevel
 from dataflows.nest.rules import TENSORS
 
 SCHEMA = 1
 _TOP = ("schema", "name", "levels", "mac_pj", "psum_bits", "leakage_pj", "area_um2", "source", "description")
 _PORTS = ("bandwidth", "read_bandwidth", "write_bandwidth")
 _LEVEL = (
-    "name", "holds", "read_pj", "write_pj", "word_bits", "capacity_bits", "capacity_words", *_PORTS, "block_words", "buffering",
-    "fanout",
+    "name", "holds", "read_pj", "write_pj", "word_bits", "row_bits", "row_dims", "capacity_bits", "capacity_words", *_PORTS,
+    "block_words", "buffering", "fanout",
 )  # fmt: skip
 _FLAGS = ("multicast", "reduction", "links")
-_FANOUT = ("axes", *_FLAGS, "hop_pj", "add_pj")
+_FANOUT = ("axes", *_FLAGS, "hop_pj", "add_pj", "skew")
 
 
 def architecture_to_dict(arch: Architecture) -> dict[str, Any]:
@@ -37,14 +37,16 @@ def _level_to_dict(level: StorageLevel) -> dict[str, Any]:
         "holds": [tensor for tensor in TENSORS if tensor in level.holds],
         "read_pj": dict(zip(TENSORS, level.read_pj, strict=True)),
         "write_pj": dict(zip(TENSORS, level.write_pj, strict=True)),
-        "word_bits": dict(zip(TENSORS, level.word_bits, strict=True)),
+        "word_bits": dict(zip(TENSORS, ("layer" if bits is None else bits for bits in level.word_bits), strict=True)),
+        "row_bits": level.row_bits,
+        "row_dims": dict(zip(TENSORS, level.row_dims, strict=True)),
         "capacity_bits": dict(zip(TENSORS, size, strict=True)) if isinstance(size, tuple) else size,
         **{name: getattr(level, name) for name in _PORTS},
         "block_words": level.block_words,
         "buffering": level.buffering,
         "fanout": {
             "axes": [{"name": axis.name, "size": axis.size, "dims": axis.dims} for axis in fan.axes],
-            **{name: getattr(fan, name) for name in (*_FLAGS, "hop_pj", "add_pj")},
+            **{name: getattr(fan, name) for name in (*_FLAGS, "hop_pj", "add_pj", "skew")},
         },
     }
 
@@ -78,7 +80,10 @@ def _level(data: Any, path: str) -> StorageLevel:
     holds = data["holds"]
     if not isinstance(holds, list) or not set(map(str, holds)) <= set(TENSORS):
         raise SpecError(f"{path}.holds", holds, f"a list of {', '.join(TENSORS)}", "correct the names")
-    bits = _triple(data.get("word_bits", 8), f"{path}.word_bits", _whole, 8)
+    bits = _triple(data.get("word_bits", 8), f"{path}.word_bits", _width, 8)
+    rows = None if data.get("row_bits") is None else _whole(data["row_bits"], f"{path}.row_bits")
+    given = _triple(data.get("row_dims", {}), f"{path}.row_dims", _letters, None)
+    weights, inputs, outputs = (default if dims is None else dims for dims, default in zip(given, ROW_DIMS, strict=True))
     ports = {name: _number(data[name], f"{path}.{name}") for name in _PORTS if data.get(name) is not None}
     return _made(
         path,
@@ -92,12 +97,14 @@ def _level(data: Any, path: str) -> StorageLevel:
             block_words=_whole(data.get("block_words", 1), f"{path}.block_words"),
             buffering=data.get("buffering", "ideal"),
             fanout=_fanout(data.get("fanout") or {}, f"{path}.fanout"),
+            row_bits=rows,
+            row_dims=(weights, inputs, outputs),
             **ports,
         ),
     )
 
 
-def _capacity(data: dict[str, Any], holds: list[str], bits: tuple[int, int, int], path: str) -> Any:
+def _capacity(data: dict[str, Any], holds: list[str], bits: tuple[int | None, int | None, int | None], path: str) -> Any:
     """Return bits: a number, one per tensor, or None; a shared number of words needs words of one width."""
     if data.get("capacity_words") is None:
         size = data.get("capacity_bits")
@@ -107,10 +114,12 @@ def _capacity(data: dict[str, Any], holds: list[str], bits: tuple[int, int, int]
     where, size = f"{path}.capacity_words", data["capacity_words"]
     if data.get("capacity_bits") is not None:
         raise SpecError(where, size, "capacity_words or capacity_bits", "remove one of them")
+    if None in bits:
+        raise SpecError(where, size, "words of a fixed width", "use capacity_bits, or give word_bits in numbers")
     if isinstance(size, dict):
         words = _triple(size, where, _whole, None)
-        return tuple(None if n is None else n * width for n, width in zip(words, bits, strict=True))
-    widths = {width for tensor, width in zip(TENSORS, bits, strict=True) if tensor in holds}
+        return tuple(None if n is None else n * (width or 0) for n, width in zip(words, bits, strict=True))
+    widths = {width for tensor, width in zip(TENSORS, bits, strict=True) if tensor in holds and width is not None}
     if len(widths) > 1:
         raise SpecError(where, size, "words of one width, or a number per tensor", "use capacity_bits")
     return _whole(size, where) * max(widths, default=1)
@@ -132,7 +141,7 @@ def _fanout(data: Any, path: str) -> Fanout:
         if not isinstance(value, bool):
             raise SpecError(f"{path}.{name}", value, "true or false", "correct the value")
     hop, add = (_number(data.get(name, 0.0), f"{path}.{name}") for name in ("hop_pj", "add_pj"))
-    return _made(path, lambda: Fanout(tuple(made), hop_pj=hop, add_pj=add, **flags))
+    return _made(path, lambda: Fanout(tuple(made), hop_pj=hop, add_pj=add, skew=data.get("skew", "none"), **flags))
 
 
 def _fields(data: Any, path: str, known: tuple[str, ...], required: tuple[str, ...] = ()) -> None:
@@ -164,6 +173,16 @@ def _number(value: Any, path: str) -> float:
 def _whole(value: Any, path: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise SpecError(path, value, "a positive integer", "correct the value")
+    return value
+
+
+def _width(value: Any, path: str) -> int | None:
+    return None if value == "layer" else _whole(value, path)
+
+
+def _letters(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise SpecError(path, value, "letters of dimensions, or '' for none", "write for example KC")
     return value
 
 

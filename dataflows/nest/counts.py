@@ -7,7 +7,8 @@ the multipliers are the child of the innermost. Counts are of the whole array: a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from dataflows.nest import window
 from dataflows.nest.nest import Nest, Trip
@@ -15,10 +16,10 @@ from dataflows.nest.rules import RELEVANT, TENSORS, WINDOW, Rules
 
 MAC = -1
 """Level number of the multipliers."""
+Words = dict[str, dict[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """Words of one tensor between a parent level and a child level, numbered from the innermost.
 
     Attributes
@@ -39,6 +40,10 @@ class Flow:
         Partial sums that the network added on their way.
     first : int
         Outputs that reach the parent for the first time; updates and reads differ by them.
+    once : int
+        Words that pass the parent when all children are filled, or emptied, one time.
+    once_inside : int
+        Words that then pass the children.
     """
 
     tensor: str
@@ -51,6 +56,8 @@ class Flow:
     shared: int = 0
     added: int = 0
     first: int = 0
+    once: int = 0
+    once_inside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +70,35 @@ class Counts:
         By tensor, from the multipliers outward.
     tiles : tuple of dict
         ``{tensor: words}`` that one instance of each level holds, innermost level first.
+    units : tuple of dict
+        ``{tensor: words}`` that one delivery brings along the level's row dimensions: they begin with a new row.
     instances : tuple of int
         Instances in use of each level.
     macs : int
         Multiply-accumulates, padding included.
-    levels : tuple of dict
-        ``{tensor: {"reads", "writes", "tile_words"}}`` of each level, innermost first; derived from the others.
     """
 
     flows: tuple[Flow, ...]
     tiles: tuple[dict[str, int], ...]
+    units: tuple[dict[str, int], ...]
     instances: tuple[int, ...]
     macs: int
-    levels: tuple[dict[str, dict[str, int]], ...] = field(default=(), init=False)
 
-    def __post_init__(self) -> None:
-        words = tuple(
+    @property
+    def levels(self) -> tuple[Words, ...]:
+        """``{tensor: {"reads", "writes", "tile_words"}}`` of each level, innermost first; summed over the flows."""
+        found: tuple[Words, ...] = tuple(
             {tensor: {"reads": 0, "writes": 0, "tile_words": held} for tensor, held in tile.items()} for tile in self.tiles
         )
         for flow in self.flows:
-            parent = words[flow.parent][flow.tensor]
+            parent = found[flow.parent][flow.tensor]
             parent["reads"] += flow.reads
             parent["writes"] += flow.updates
             if flow.child != MAC:
-                child = words[flow.child][flow.tensor]
+                child = found[flow.child][flow.tensor]
                 child["reads"] += flow.drains
                 child["writes"] += flow.fills
-        object.__setattr__(self, "levels", words)
+        return found
 
 
 def count(nest: Nest, rules: Rules | None = None) -> Counts:
@@ -108,58 +117,73 @@ def count(nest: Nest, rules: Rules | None = None) -> Counts:
     above: list[tuple[Trip, ...]] = [()] * depth
     for level in range(depth - 2, -1, -1):
         instances[level] = instances[level + 1]
-        for spread in nest.spreads[level + 1]:
-            instances[level] *= spread.extent
+        for _, extent, _, _ in nest.spreads[level + 1]:
+            instances[level] *= extent
         above[level] = nest.trips[level + 1] + above[level + 1]
     steps = nest.steps
     flows: list[Flow] = []
-    tiles: tuple[dict[str, int], ...] = tuple({} for _ in range(depth))
+    tiles: list[dict[str, int]] = [{} for _ in range(depth)]
+    units: list[dict[str, int]] = [{} for _ in range(depth)]
     for tensor in TENSORS:
-        child = MAC
+        child, held = MAC, 1
         for parent in range(depth):
             if tensor not in nest.holds[parent]:
                 continue
             edge = _Edge(nest, rules, tensor, parent, child, instances[parent])
-            held = 0 if child == MAC else tiles[child][tensor]
             own, union = edge.moved(above[child], held) if child != MAC else (steps, steps * edge.union())
-            flows.append(edge.outputs(own) if tensor == "outputs" else edge.operands(own, union))
-            tiles[parent][tensor] = _tile(nest, parent, tensor, rules)
+            flows.append(edge.outputs(own, held) if tensor == "outputs" else edge.operands(own, union, held))
+            if nest.storage[parent].row_bits is not None:
+                units[parent][tensor] = edge.unit()
+            tiles[parent][tensor] = held = _tile(nest, parent, tensor, rules)
             child = parent
-    return Counts(tuple(flows), tiles, tuple(instances), steps * nest.pes)
+    return Counts(tuple(flows), tuple(tiles), tuple(units), tuple(instances), steps * nest.pes)
 
 
-@dataclass(slots=True)
 class _Edge:
-    """One flow being counted: the instances of the child, sorted by what they have in common."""
+    """One flow being counted: the instances of the child, sorted by what they have in common.
 
-    nest: Nest
-    rules: Rules
-    tensor: str
-    parent: int
-    child: int
-    parents: int
-    distinct: int = 1
-    equal: int = 1
-    apart: int = 1
-    linked_rows: list[tuple[int, int]] = field(default_factory=list)
-    linked_cols: list[tuple[int, int]] = field(default_factory=list)
-    linked: int = 1
+    `distinct` instances want words of their own, `equal` ones the same, `apart` ones the same one by one, and `linked` ones
+    windows of inputs that they pass on.
+    """
 
-    def __post_init__(self) -> None:
-        relevant, ly = RELEVANT[self.tensor], self.nest.layer
-        for level in range(self.child + 1, self.parent + 1):
-            net = self.nest.storage[level].fanout
-            joins = net.reduction if self.tensor == "outputs" else net.multicast
-            for dim, extent, step in self.nest.spreads[level]:
+    __slots__ = ("apart", "child", "distinct", "equal", "linked", "linked_cols", "linked_rows", "nest", "parent", "parents",
+                 "rules", "tensor")  # fmt: skip
+
+    def __init__(self, nest: Nest, rules: Rules, tensor: str, parent: int, child: int, parents: int) -> None:
+        self.nest, self.rules, self.tensor, self.parent, self.child, self.parents = nest, rules, tensor, parent, child, parents
+        self.linked_rows: list[tuple[int, int]] = []
+        self.linked_cols: list[tuple[int, int]] = []
+        distinct = equal = apart = linked = 1
+        relevant, ly = RELEVANT[tensor], nest.layer
+        for level in range(child + 1, parent + 1):
+            spreads = nest.spreads[level]
+            if not spreads:
+                continue
+            net = nest.storage[level].fanout
+            joins = net.reduction if tensor == "outputs" else net.multicast
+            for dim, extent, step, _ in spreads:
                 if dim not in relevant:
-                    self.equal *= extent
-                    self.apart *= 1 if joins else extent
-                elif self.tensor == "inputs" and net.links and dim in WINDOW:
-                    self.linked *= extent
+                    equal *= extent
+                    if not joins:
+                        apart *= extent
+                elif net.links and dim in WINDOW and tensor == "inputs":
+                    linked *= extent
                     scale = (ly.stride if dim in "PQ" else ly.dilation)[dim in "QS"]
                     (self.linked_cols if dim in "QS" else self.linked_rows).append((extent, step * scale))
                 else:
-                    self.distinct *= extent
+                    distinct *= extent
+        self.distinct, self.equal, self.apart, self.linked = distinct, equal, apart, linked
+
+    def unit(self) -> int:
+        """Words that one delivery brings along the parent's row dimensions."""
+        nest, child = self.nest, self.child
+        dims = nest.storage[self.parent].row_dims[TENSORS.index(self.tensor)]
+        words = 1 if child == MAC else math.prod(nest.tiles[child][dim] for dim in dims)
+        for level in range(child + 1, self.parent + 1):
+            for dim, extent, _, _ in nest.spreads[level]:
+                if dim in dims:
+                    words *= extent
+        return words
 
     def union(self) -> int:
         """Words that linked multipliers need in one step."""
@@ -172,9 +196,7 @@ class _Edge:
         if self.tensor != "inputs":
             words = _fetches(above, RELEVANT[self.tensor]) * held
             return words, words
-        tile = self.nest.tiles[self.child]
-        planes = tile["N"] * tile["G"] * tile["C"]
-        rows, cols = _masks(self.nest, self.child, self.rules)
+        planes, rows, cols = self.window()
         walk = _window_words if self.rules.halo == "timeloop" else _physical_words
         own = planes * walk(above, rows, cols, self.nest)
         if self.linked == 1:
@@ -182,29 +204,47 @@ class _Edge:
         rows, cols = window.spread(rows, self.linked_rows), window.spread(cols, self.linked_cols)
         return own, planes * walk(above, rows, cols, self.nest)
 
-    def operands(self, own: int, union: int) -> Flow:
-        """Flow of weights or inputs: one read serves all equal instances (codesign reference, 4.4)."""
-        reads = union * self.distinct * self.apart * self.parents
-        delivered = own * self.linked * self.distinct * self.equal * self.parents
-        fills = 0 if self.child == MAC else delivered
-        return Flow(self.tensor, self.parent, self.child, reads, fills=fills, shared=delivered - reads)
+    def window(self) -> tuple[int, int, int]:
+        """Planes, rows and columns of the child's input tile."""
+        tile = self.nest.tiles[self.child]
+        return tile["N"] * tile["G"] * tile["C"], *_masks(self.nest, self.child, self.rules)
 
-    def outputs(self, own: int) -> Flow:
+    def operands(self, own: int, union: int, held: int) -> Flow:
+        """Flow of weights or inputs: one read serves all equal instances (codesign reference, 4.4)."""
+        sources = self.distinct * self.apart * self.parents
+        sinks = self.linked * self.distinct * self.equal * self.parents
+        if self.child == MAC:
+            return Flow(self.tensor, self.parent, MAC, union * sources, shared=own * sinks - union * sources)
+        once = held
+        if self.linked != 1:
+            planes, rows, cols = self.window()
+            once = planes * (
+                window.spread(rows, self.linked_rows).bit_count() * window.spread(cols, self.linked_cols).bit_count()
+            )
+        return Flow(
+            self.tensor, self.parent, self.child, union * sources, 0, own * sinks, 0, own * sinks - union * sources,
+            once=once * sources, once_inside=held * sinks,
+        )  # fmt: skip
+
+    def outputs(self, own: int, held: int) -> Flow:
         """Flow of partial sums (codesign reference, 4.5)."""
-        every = own * self.distinct * self.equal * self.parents
-        updates = own * self.distinct * self.apart * self.parents
+        sources = self.distinct * self.apart * self.parents
+        sinks = self.distinct * self.equal * self.parents
+        every, updates = own * sinks, own * sources
         first = _volume("outputs", self.nest.tiles[-1])
         for spreads in self.nest.spreads[self.parent + 1 :]:
-            for dim, extent, _ in spreads:
-                first *= 1 if dim in RELEVANT["outputs"] else extent
+            for dim, extent, _, _ in spreads:
+                if dim not in RELEVANT["outputs"]:
+                    first *= extent
         fills = drains = 0
         if self.child != MAC and self.rules.psums == "timeloop":
             fills = every
         elif self.child != MAC:
             fills, drains = own * self.distinct * self.parents - first, every
         return Flow(
-            self.tensor, self.parent, self.child, updates - first, updates, fills, drains, added=every - updates, first=first
-        )
+            "outputs", self.parent, self.child, updates - first, updates, fills, drains, 0, every - updates, first,
+            held * sources, held * sinks,
+        )  # fmt: skip
 
 
 def _fetches(above: tuple[Trip, ...], relevant: frozenset[str]) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from dataflows.errors import SpecError
@@ -21,6 +21,7 @@ from dataflows.nest.rules import LETTERS, TENSORS
 from dataflows.workload import DIMS, Layer
 
 _NAME = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<held>[WIO]*)\])?")
+_ONES: dict[str, int] = dict.fromkeys(DIMS, 1)
 
 
 class Trip(NamedTuple):
@@ -32,11 +33,12 @@ class Trip(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """A loop over space: `extent` instances, `step` elements of `dim` apart."""
+    """A loop over space: `extent` instances along `axis`, `step` elements of `dim` apart."""
 
     dim: str
     extent: int
     step: int
+    axis: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,12 @@ class Nest:
     @property
     def steps(self) -> int:
         """Cycles that the multipliers take, padding included."""
-        return math.prod(trip.extent for trips in self.trips for trip in trips)
+        return math.prod([trip.extent for trips in self.trips for trip in trips])
 
     @property
     def pes(self) -> int:
         """Multipliers in use."""
-        return math.prod(spread.extent for spreads in self.spreads for spread in spreads)
+        return math.prod([spread.extent for spreads in self.spreads for spread in spreads])
 
 
 def bind(layer: Layer, arch: Architecture, mapping: Mapping) -> Nest:
@@ -131,16 +133,24 @@ def spelled_out(mapping: Mapping, arch: Architecture) -> Mapping:
     return Mapping(tuple(levels))
 
 
-def _level(arch: Architecture, text: str, path: str) -> tuple[int, frozenset[str] | None]:
+@lru_cache(maxsize=4096)
+def _named(text: str) -> tuple[str, frozenset[str] | None] | None:
+    """Split ``NAME[WI]`` into the name and the tensors; None where it has another form."""
     match = _NAME.fullmatch(text)
     if not match:
+        return None
+    held = match["held"]
+    return match["name"], None if held is None else frozenset(LETTERS[letter] for letter in held)
+
+
+def _level(arch: Architecture, text: str, path: str) -> tuple[int, frozenset[str] | None]:
+    found = _named(text)
+    if found is None:
         raise SpecError(path, text, "NAME or NAME[WIO]", "write for example L1[IO]")
-    index = arch.index(match["name"])
-    if match["held"] is None:
-        return index, None
-    held = frozenset(LETTERS[letter] for letter in match["held"])
+    name, held = found
+    index = arch.index(name)
     level = arch.levels[index]
-    if not held <= level.holds:
+    if held is not None and not held <= level.holds:
         extra = ", ".join(sorted(held - level.holds))
         raise SpecError(path, f"{extra} held by {level.name}", ", ".join(sorted(level.holds)), "keep only these there")
     return index, held
@@ -148,46 +158,51 @@ def _level(arch: Architecture, text: str, path: str) -> tuple[int, frozenset[str
 
 def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], holds: list[frozenset[str]]) -> Nest:
     storage = arch.levels[::-1]
-    extents: dict[str, int] = dict.fromkeys(DIMS, 1)
+    extents = _ONES.copy()
     trips, spreads, tiles = [], [], []
-    short = [_check_loops(nest, level, arch, layer.name) for level, nest in zip(storage, loops, strict=True)]
-    reasons = [reason for found in short for reason in found]
-    if reasons:
-        raise InfeasibleError(reasons[::-1])
     for level, nest in zip(storage, loops, strict=True):
         space: list[Spread] = []
+        time: list[Loop] = []
         for loop in reversed(nest):
-            if loop.axis is not None and loop.extent > 1:
-                space.append(Spread(loop.dim, loop.extent, extents[loop.dim]))
-                extents[loop.dim] *= loop.extent
-        time: list[Trip] = []
-        for loop in reversed(nest):
-            if loop.axis is None and loop.extent > 1:
-                step = extents[loop.dim]
-                if loop.step not in (1, step):
-                    allowed = f"step {step}, the product of the inner loops over {loop.dim}"
-                    raise SpecError(f"mapping: {level.name}", str(loop), allowed, "leave the step out")
-                time.append(Trip(loop.dim, loop.extent, step))
-                extents[loop.dim] *= loop.extent
-        trips.append(tuple(time))
+            dim, extent, _, axis = loop.dim, loop.extent, loop.step, loop.axis
+            if dim not in extents:
+                raise SpecError(f"mapping: {level.name}", str(loop), f"dimensions {' '.join(DIMS)}", "write P and Q apart")
+            if extent == 1:
+                continue
+            if axis is None:
+                time.append(loop)
+            else:
+                space.append(Spread(dim, extent, extents[dim], axis))
+                extents[dim] *= extent
+        if space:
+            _check_axes(nest, level, arch)
         spreads.append(tuple(space))
-        tiles.append(dict(extents))
-    for dim in DIMS:
-        if extents[dim] < getattr(layer, dim):
+        trips.append(tuple([_trip(loop, extents, level) for loop in time]))
+        tiles.append(extents.copy())
+    short = [reason for level, nest in zip(arch.levels, loops[::-1], strict=True) for reason in _short(nest, level, layer.name)]
+    if short:
+        raise InfeasibleError(short)
+    for dim, extent in extents.items():
+        if extent < getattr(layer, dim):
             allowed = f"at least {getattr(layer, dim)}, the size of {dim} in {layer.name}"
-            raise SpecError(f"mapping: {dim}", extents[dim], allowed, f"let the extents of {dim} multiply to its size")
+            raise SpecError(f"mapping: {dim}", extent, allowed, f"let the extents of {dim} multiply to its size")
     return Nest(layer, arch, storage, tuple(trips), tuple(spreads), tuple(holds), tuple(tiles))
 
 
-def _check_loops(loops: tuple[Loop, ...], level: StorageLevel, arch: Architecture, subject: str) -> list[Infeasible]:
-    """Refuse dimensions and axes that do not exist; return the axes that are too short."""
-    if not loops:
-        return []
-    used: Counter[str] = Counter()
+def _trip(loop: Loop, extents: dict[str, int], level: StorageLevel) -> Trip:
+    """Bind a loop over time; `extents` are those of the loops inside, and grow."""
+    step = extents[loop.dim]
+    if loop.step not in (1, step):
+        allowed = f"step {step}, the product of the inner loops over {loop.dim}"
+        raise SpecError(f"mapping: {level.name}", str(loop), allowed, "leave the step out")
+    extents[loop.dim] = step * loop.extent
+    return Trip(loop.dim, loop.extent, step)
+
+
+def _check_axes(loops: tuple[Loop, ...], level: StorageLevel, arch: Architecture) -> None:
+    """Refuse spatial loops on axes that do not exist, or of dimensions that an axis does not unroll."""
     axes = {axis.name: axis for axis in level.fanout.axes}
     for loop in loops:
-        if loop.dim not in DIMS:
-            raise SpecError(f"mapping: {level.name}", str(loop), f"dimensions {' '.join(DIMS)}", "write P and Q apart")
         if loop.axis is None or loop.extent == 1:
             continue
         where = f"mapping: {level.name}"
@@ -197,9 +212,17 @@ def _check_loops(loops: tuple[Loop, ...], level: StorageLevel, arch: Architectur
         axis = axes[loop.axis]
         if loop.dim not in axis.dims:
             raise SpecError(where, str(loop), f"{' '.join(axis.dims)} on {axis.name}", "unroll one of these")
-        used[loop.axis] = (used[loop.axis] or 1) * loop.extent
-    return [
-        Infeasible(level.name, n, axes[name].size, f"instances on {name}", f"unroll at most {axes[name].size} there", subject)
-        for name, n in used.items()
-        if n > axes[name].size
-    ]
+
+
+def _short(loops: tuple[Loop, ...], level: StorageLevel, subject: str) -> list[Infeasible]:
+    """Return the axes that have fewer instances than the loops on them."""
+    found = []
+    for axis in level.fanout.axes:
+        used = 1
+        for loop in loops:
+            if loop.axis == axis.name:
+                used *= loop.extent
+        if used > axis.size:
+            remedy = f"unroll at most {axis.size} there"
+            found.append(Infeasible(level.name, used, axis.size, f"instances on {axis.name}", remedy, subject))
+    return found

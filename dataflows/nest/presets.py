@@ -112,9 +112,7 @@ def eyeriss() -> Architecture:
         name="eyeriss",
         levels=(
             StorageLevel("dram", ALL, _same(64.0), _same(64.0), words),
-            StorageLevel(
-                "glb", frozenset((_I, _O)), _same(2.02), _same(2.02), words, capacity_bits=131072 * 16, fanout=array
-            ),
+            StorageLevel("glb", frozenset((_I, _O)), _same(2.02), _same(2.02), words, capacity_bits=131072 * 16, fanout=array),
             StorageLevel("pe", ALL, buffers, buffers, words, capacity_bits=(384 * 16, 24 * 16, 32 * 16)),
         ),
         mac_pj=0.21,

@@ -19,7 +19,12 @@ RELEVANT: dict[str, frozenset[str]] = {
 WINDOW = frozenset("PQRS")
 """Dimensions that move the input window."""
 
-_CHOICES = {"halo": ("timeloop", "physical"), "window": ("box", "exact"), "psums": ("timeloop", "strict")}
+CHOICES = {
+    "halo": ("timeloop", "physical"),
+    "window": ("box", "exact"),
+    "psums": ("timeloop", "strict"),
+    "ramp": ("none", "once"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +42,21 @@ class Rules:
     psums : str
         ``timeloop``: every stay of an output tile counts a fill, its drain is not read. ``strict``: a first visit is not filled,
         every drain is read, and partial sums are charged at their own width (codesign reference, 4.5).
+    ramp : str
+        ``none``: overlap is perfect from the first cycle. ``once``: the first tiles go in, and the last go out, before and
+        after everything else (codesign reference, 4.6).
     """
 
     halo: str = "timeloop"
     window: str = "box"
     psums: str = "timeloop"
+    ramp: str = "none"
+
+    def to_dict(self) -> dict[str, str]:
+        """Return a JSON-ready dictionary."""
+        return {name: getattr(self, name) for name in CHOICES}
 
     def __post_init__(self) -> None:
-        for name, allowed in _CHOICES.items():
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise SpecError(f"rules.{name}", getattr(self, name), " or ".join(allowed), "choose one of these")

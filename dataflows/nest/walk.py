@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from dataflows.errors import SpecError
+from dataflows.nest.accesses import rates
 from dataflows.nest.counts import Counts
 from dataflows.nest.nest import Nest
 from dataflows.nest.rules import Rules
+from dataflows.nest.walk_rows import Rows, WalkedLoop
 
 MOST_WORK = 3_000_000
 """Words that the walker is ready to touch, about a minute."""
@@ -36,6 +38,8 @@ class Walk:
     ----------
     flows : Counter
         ``{(tensor, parent, child, kind): words}`` with the kinds of `dataflows.nest.counts.Flow`.
+    rows : Counter
+        ``{(level, tensor, "reads" | "writes"): accesses}`` of the levels that are accessed in rows.
     held : dict
         ``{(level, tensor): words}``, the most that one instance held.
     macs : int
@@ -43,6 +47,7 @@ class Walk:
     """
 
     flows: Counter[tuple[str, int, int, str]]
+    rows: Counter[tuple[int, str, str]]
     held: dict[tuple[int, str], int]
     macs: int
 
@@ -66,11 +71,12 @@ def walk(nest: Nest, rules: Rules | None = None) -> Walk:
         raise SpecError(f"{nest.layer.name}: walk", f"{touched:,} words to move one by one", f"at most {MOST_WORK:,}", remedy)
     walker = _Walker(nest, rules or Rules())
     walker.run()
-    return Walk(walker.tally, walker.most, len(walker.done))
+    return Walk(walker.tally, walker.rows.tally, walker.most, len(walker.done))
 
 
-def differences(nest: Nest, counts: Counts, walked: Walk) -> list[str]:
+def differences(nest: Nest, counts: Counts, walked: Walk, rules: Rules | None = None) -> list[str]:
     """Compare the closed form with the walker; every difference as a sentence, none when they agree."""
+    rules = rules or Rules()
     names = ["MAC" if i < 0 else nest.storage[i].name for i in range(-1, len(nest.storage))]
     found = []
     seen = set()
@@ -82,6 +88,7 @@ def differences(nest: Nest, counts: Counts, walked: Walk) -> list[str]:
                 place = f"{flow.tensor} {names[flow.parent + 1]} to {names[flow.child + 1]}, {kind}"
                 found.append(f"{place}: {getattr(flow, kind)} counted, {walked.flows[key]} walked")
     found += [f"{key} walked only" for key, words in walked.flows.items() if words and key not in seen]
+    found += _row_differences(nest, counts, rules, walked)
     tiles = {(level, tensor): words for level, tile in enumerate(counts.tiles) for tensor, words in tile.items()}
     if tiles != walked.held:
         found.append(f"tiles: {tiles} counted, {walked.held} walked")
@@ -90,13 +97,19 @@ def differences(nest: Nest, counts: Counts, walked: Walk) -> list[str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    dim: str
-    extent: int
-    level: int
-    spatial: bool
-    weight: int
+def _row_differences(nest: Nest, counts: Counts, rules: Rules, walked: Walk) -> list[str]:
+    """Compare accesses where levels have rows; all sums count as partial here, the walker does not know which are final."""
+    found = []
+    for level, tensors in enumerate(counts.levels):
+        if nest.storage[level].row_bits is None:
+            continue
+        for tensor, words in tensors.items():
+            partial, _ = rates(nest, counts, rules, level, tensor)
+            for kind in ("reads", "writes"):
+                if words[kind] * partial != walked.rows[level, tensor, kind]:
+                    place = f"{tensor} {nest.storage[level].name}, {kind} in rows"
+                    found.append(f"{place}: {words[kind] * partial} counted, {walked.rows[level, tensor, kind]} walked")
+    return found
 
 
 @dataclass(slots=True)
@@ -109,23 +122,25 @@ class _Walker:
     held: dict[tuple[int, str], dict[Place, frozenset[Word]]] = field(default_factory=dict)
     tiles: dict[tuple[int, str], dict[Place, Word]] = field(default_factory=dict)
     arrived: dict[int, set[tuple[Word, Place]]] = field(default_factory=dict)
-    loops: list[_Loop] = field(default_factory=list)
-    time: list[_Loop] = field(default_factory=list)
-    space: list[_Loop] = field(default_factory=list)
+    loops: list[WalkedLoop] = field(default_factory=list)
+    rows: Rows = field(init=False)
+    time: list[WalkedLoop] = field(default_factory=list)
+    space: list[WalkedLoop] = field(default_factory=list)
     inside: dict[int, list[set[int]]] = field(default_factory=dict)
     known: dict[tuple[str, int, Word], frozenset[Word]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """List all loops, outermost first, with the distance between two iterations of each; and what lies inside each level."""
         inner: Counter[str] = Counter()
-        found: list[_Loop] = []
+        found: list[WalkedLoop] = []
         for level, (trips, spreads) in enumerate(zip(self.nest.trips, self.nest.spreads, strict=True)):
             for spatial, loops in ((True, spreads), (False, trips)):
                 for loop in loops:
                     weight = inner[loop.dim] or 1
-                    found.append(_Loop(loop.dim, loop.extent, level, spatial, weight))
+                    found.append(WalkedLoop(loop.dim, loop.extent, level, spatial, weight))
                     inner[loop.dim] = weight * loop.extent
         self.loops = found[::-1]
+        self.rows = Rows(self.nest, self.rules, self.loops)
         self.time = [loop for loop in self.loops if not loop.spatial]
         self.space = [loop for loop in self.loops if loop.spatial]
         for level in range(-1, len(self.nest.storage)):
@@ -217,14 +232,22 @@ class _Walker:
                 found[word, above, kept] += 1
         return found
 
-    def joined(self, tensor: str, loop: _Loop) -> bool:
+    def side_by_side(self, tensor: str, parent: int, child: int, sent: Iterable[Message]) -> Iterator[tuple[Word, Place]]:
+        """Yield (word, what keeps it apart from equal ones): instances along a row dimension share one access."""
+        outside = [loop for loop in self.space if loop.level > child]
+        kept = [loop for loop in outside if loop.level <= parent and not self.joined(tensor, loop)]
+        apart = [i for i, loop in enumerate(kept) if not self.rows.shared(parent, tensor, loop)]
+        for word, above, index in sent:
+            yield word, (*above, -1, *(index[i] for i in apart))
+
+    def joined(self, tensor: str, loop: WalkedLoop) -> bool:
         """Whether the network merges equal words of the instances along a spatial loop."""
         net = self.nest.storage[loop.level].fanout
         if loop.dim in DIMS_OF[tensor]:
             return tensor == "inputs" and net.links and loop.dim in "PQRS"
         return net.reduction if tensor == "outputs" else net.multicast
 
-    def deliver(self, tensor: str, parent: int, child: int, now: tuple[int, ...], stepped: _Loop | None) -> None:
+    def deliver(self, tensor: str, parent: int, child: int, now: tuple[int, ...], stepped: WalkedLoop | None) -> None:
         """Bring weights or inputs to all instances of a level whose words have changed."""
         old = self.held.get((child, tensor), {})
         origins = dict(self.origins(child, now))
@@ -243,8 +266,12 @@ class _Walker:
         here = old if stays else {}
         wanted = self.messages(tensor, parent, child, new.items())
         present = self.messages(tensor, parent, child, here.items())
-        reads = len(wanted.keys() - present.keys())
-        fills = sum(len(words - here.get(place, frozenset())) for place, words in new.items())
+        fetched = wanted.keys() - present.keys()
+        reads = len(fetched)
+        fresh = [(word, place) for place, words in new.items() for word in words - here.get(place, frozenset())]
+        fills = len(fresh)
+        self.rows.count(child, tensor, "writes", fresh)
+        self.rows.count(parent, tensor, "reads", self.side_by_side(tensor, parent, child, fetched))
         self.add(tensor, parent, child, reads=reads, fills=fills, shared=fills - reads)
 
     def exchange(self, parent: int, child: int, now: tuple[int, ...]) -> None:
@@ -259,9 +286,19 @@ class _Walker:
             self.note(child, "outputs", words)
         there = self.arrived.setdefault(parent, set())
         wanted = {(word, above) for word, above, _ in self.messages("outputs", parent, child, new.items())}
-        continued = len(wanted & there)
-        every = sum(map(len, new.values()))
-        self.add("outputs", parent, child, reads=continued, fills=every if self.rules.psums == "timeloop" else continued)
+        continued = wanted & there
+        every = [(word, place) for place, words in new.items() for word in words]
+        self.rows.count(parent, "outputs", "reads", continued)
+        if self.rules.psums == "strict":  # one of the instances that add up gets the sums that come back
+            outside = [loop for loop in self.space if loop.level > child]
+            own = [i for i, loop in enumerate(outside) if loop.level > parent or loop.dim in DIMS_OF["outputs"]]
+            upper = [i for i, loop in enumerate(outside) if loop.level > parent]
+            back = {(word, tuple(p[i] for i in own)) for word, p in every if (word, tuple(p[i] for i in upper)) in continued}
+            self.rows.count(child, "outputs", "writes", back)
+            self.add("outputs", parent, child, reads=len(continued), fills=len(back))
+        else:
+            self.rows.count(child, "outputs", "writes", every)
+            self.add("outputs", parent, child, reads=len(continued), fills=len(every))
 
     def drain(self, parent: int, child: int) -> None:
         """Write the partial sums of all instances to the parent; all but one of a word's messages in one go are added there."""
@@ -272,6 +309,12 @@ class _Walker:
         kept = {(word, above) for word, above, _ in sent}
         there = self.arrived.setdefault(parent, set())
         every = sum(sent.values())
+        side_by_side = list(self.side_by_side("outputs", parent, child, sent))
+        self.rows.count(parent, "outputs", "writes", side_by_side)
+        self.rows.count(parent, "outputs", "reads", side_by_side)
+        self.rows.count(parent, "outputs", "reads", kept, -1)
+        if self.rules.psums == "strict":
+            self.rows.count(child, "outputs", "reads", ((word, place) for place, words in old.items() for word in words))
         self.add(
             "outputs", parent, child, updates=len(sent), reads=len(sent) - len(kept), added=every - len(sent),
             first=len(kept - there), drains=every if self.rules.psums == "strict" else 0,
@@ -283,12 +326,16 @@ class _Walker:
         at = list(self.origins(-1, now))
         sent = self.messages(tensor, parent, -1, ((place, self.words(tensor, -1, origin)) for place, origin in at))
         every = sum(sent.values())
+        side_by_side = list(self.side_by_side(tensor, parent, -1, sent))
+        self.rows.count(parent, tensor, "reads", side_by_side)
         if tensor != "outputs":
             self.add(tensor, parent, -1, reads=len(sent), shared=every - len(sent))
             return
         kept = {(word, above) for word, above, _ in sent}
         there = self.arrived.setdefault(parent, set())
         first = len(kept - there)
+        self.rows.count(parent, tensor, "writes", side_by_side)
+        self.rows.count(parent, tensor, "reads", kept - there, -1)
         self.add(tensor, parent, -1, updates=len(sent), reads=len(sent) - first, added=every - len(sent), first=first)
         there |= kept
         self.done.update(origin for _, origin in at)

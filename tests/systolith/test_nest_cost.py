@@ -76,7 +76,7 @@ def test_an_architecture_from_a_file(systolith, folder):
 def test_rules_are_options(systolith):
     args = ["cost", CONV, "--arch", DESIGN, "--mapping", NEST, "--json"]
     (row,) = systolith(*args, "--rules", "halo=physical,psums=strict").json
-    assert row["rules"] == {"halo": "physical", "window": "box", "psums": "strict"}
+    assert row["rules"] == {"halo": "physical", "window": "box", "psums": "strict", "ramp": "none"}
     assert row["levels"]["scratchpad"]["inputs"]["writes"] == 942_564
 
 

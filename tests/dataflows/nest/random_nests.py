@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from dataflows.mapping import Level, Loop, Mapping
+from dataflows.nest.accesses import per_word, width
 from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel
 from dataflows.nest.counts import count
 from dataflows.nest.nest import Nest
@@ -35,7 +36,8 @@ def draw_layer(rng: Random) -> Layer:
         sizes[dim] += rng.choice((1, 1, 2))
         if _volume(sizes) > MOST_MACS:
             sizes[dim] = 1 + (dim == "G")
-    return Layer(kind, stride=stride, dilation=dilation, **sizes)
+    bits = {name: rng.choice((4, 8, 8, 16)) for name in ("weight_bits", "input_bits")}
+    return Layer(kind, stride=stride, dilation=dilation, **bits, **sizes)
 
 
 def draw_architecture(rng: Random) -> Architecture:
@@ -51,11 +53,14 @@ def draw_architecture(rng: Random) -> Architecture:
                 pes *= size
         fanout = Fanout(tuple(axes), multicast=rng.random() < 0.7, reduction=rng.random() < 0.7, links=rng.random() < 0.4)
         holds = frozenset(TENSORS) if index == 0 else frozenset(t for t in TENSORS if rng.random() < 0.65)
-        shared = rng.random() < 0.5
+        shared, in_rows = rng.random() < 0.5, rng.random() < 0.4
+        along = [rng.choice(options) for options in (("K", "C", "KC", "KCRS", ""), ("C", "NC", "G", ""), ("K", "KPQ", "Q", ""))]
         levels.append(
             StorageLevel(
                 f"level{count - 1 - index}", holds, capacity_bits=1 << 20 if shared else (1 << 20,) * 3, fanout=fanout,
-                word_bits=(8, 8, 32), block_words=64 if index == 0 else 1,
+                word_bits=rng.choice(((8, 8, 32), (None, None, None))) if in_rows else (8, 8, 32),
+                row_bits=rng.choice((12, 16, 24, 64)) if in_rows else None, row_dims=tuple(along),
+                block_words=64 if index == 0 else 1,
             )
         )  # fmt: skip
     return Architecture("random", tuple(levels), 1.0, psum_bits=32)
@@ -129,6 +134,22 @@ def features(nest: Nest, rules: Rules) -> Counter[str]:
     )
     other = replace(rules, halo="physical" if rules.halo == "timeloop" else "timeloop")
     found["halo rules differ"] = count(nest, rules) != count(nest, other)
+    rows = [level for level in nest.storage if level.row_bits is not None]
+    found["packed words"] = bool(rows)
+    found["widths of the layer"] = any(level.word_bits[0] is None for level in rows)
+    counts = count(nest, rules)
+    found["rows of several words"] = any(words > 1 for unit in counts.units for words in unit.values())
+    found["rows that words do not fill"] = any(
+        words * per_word(level, words, width(nest, at, tensor, rules).partial) * level.row_bits
+        > words * width(nest, at, tensor, rules).partial
+        for at, level in enumerate(nest.storage)
+        for tensor, words in counts.units[at].items()
+    )
+    found["rows narrower than words"] = any(
+        level.row_bits < width(nest, at, tensor, rules).partial
+        for at, level in enumerate(nest.storage)
+        for tensor in counts.units[at]
+    )
     for name in ("halo", "window", "psums"):
         found[f"{name} {getattr(rules, name)}"] = True
     return +found

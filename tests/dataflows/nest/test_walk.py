@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
 from dataflows.nest.counts import count
-from dataflows.nest.nest import bind
+from dataflows.nest.nest import Nest, bind
 from dataflows.nest.presets import tri256
 from dataflows.nest.rules import Rules
 from dataflows.nest.text import parse_compact
@@ -23,39 +23,43 @@ CASES = 1_000
 NIGHTLY_CASES = 20_000
 OFTEN = 0.04
 """Part of the cases in which every feature occurs at least."""
+FEATURES = 32
+PARTS = 8
 
 
-def compare(rng: Random) -> Counter[str]:
-    """Draw a case, compare, and return what it exercised."""
+def draw(rng: Random) -> tuple[Nest, Rules]:
     layer, arch, rules = random_nests.draw_layer(rng), random_nests.draw_architecture(rng), random_nests.draw_rules(rng)
-    mapping = random_nests.draw_mapping(rng, layer, arch)
-    nest = bind(layer, arch, mapping)
-    found = differences(nest, count(nest, rules), walk(nest, rules))
-    assert not found, f"{layer}\n{arch}\n{mapping}\n{rules}\n" + "\n".join(found)
-    return random_nests.features(nest, rules)
+    return bind(layer, arch, random_nests.draw_mapping(rng, layer, arch)), rules
 
 
-def compare_many(first: int, number: int) -> None:
-    seen: Counter[str] = Counter()
-    for seed in range(first, first + number):
-        seen += compare(Random(seed))
-    print(", ".join(f"{name} {times}" for name, times in sorted(seen.items())))
-    rare = {name: times for name, times in seen.items() if times < OFTEN * number}
-    assert not rare
-    assert len(seen) == FEATURES
+def compare(rng: Random) -> None:
+    nest, rules = draw(rng)
+    found = differences(nest, count(nest, rules), walk(nest, rules), rules)
+    assert not found, f"{nest}\n{rules}\n" + "\n".join(found)
 
 
-FEATURES = 27
-
-
-def test_closed_form_equals_walker():
-    compare_many(0, CASES)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_closed_form_equals_walker(part):
+    for seed in range(part, CASES, PARTS):
+        compare(Random(seed))
 
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_closed_form_equals_walker_at_length():
-    compare_many(CASES, NIGHTLY_CASES)
+@pytest.mark.parametrize("part", range(20))
+def test_closed_form_equals_walker_at_length(part):
+    for seed in range(CASES + part, CASES + NIGHTLY_CASES, 20):
+        compare(Random(seed))
+
+
+def test_every_feature_occurs_often_in_the_cases():
+    seen: Counter[str] = Counter()
+    for seed in range(CASES):
+        seen += random_nests.features(*draw(Random(seed)))
+    print(", ".join(f"{name} {times}" for name, times in sorted(seen.items())))
+    rare = {name: times for name, times in seen.items() if times < OFTEN * CASES}
+    assert not rare
+    assert len(seen) == FEATURES
 
 
 @settings(max_examples=60)
