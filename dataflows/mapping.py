@@ -19,6 +19,7 @@ SCHEMA = 1
 AXES = ("rows", "cols")
 LOOP_DIMS = (*DIMS, "PQ")
 _LOOP = re.compile(r"(?P<dim>[A-Z]+)\s+(?P<extent>\d+)(?:\s+step\s+(?P<step>\d+))?(?:\s+on\s+(?P<axis>\w+))?")
+_PRINTED = re.compile(r"(?:for|spatial on (?P<axis>\w+)) (?P<dim>[A-Z]+) in 0\.\.(?P<extent>\d+)(?: step (?P<step>\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,11 @@ class Mapping:
 
     @classmethod
     def parse(cls, text: str) -> Mapping:
-        """Read a printed loop nest."""
+        """Read a printed loop nest; what follows ``#`` on a line, and blank space, mean nothing."""
         levels: list[tuple[str, list[Loop]]] = []
-        for number, line in enumerate(text.strip().splitlines(), 1):
+        for number, line in enumerate(uncommented(text).splitlines(), 1):
+            if not line.strip():
+                continue
             name, bar, rest = line.partition("|")
             if not bar or not (name.strip() or levels):
                 raise SpecError(f"line {number}", line, "'LEVEL | for DIM in 0..N'", "keep the bar of the printed nest")
@@ -115,12 +118,19 @@ class Mapping:
                 levels.append((name.strip(), []))
             if rest.strip():
                 levels[-1][1].append(_printed_loop(rest.strip(), number))
+        if not levels:
+            raise SpecError("line 1", "no loop nest", "'LEVEL | for DIM in 0..N'", "paste the printed nest")
         return cls(tuple(Level(name, tuple(loops)) for name, loops in levels))
 
 
+def uncommented(text: str) -> str:
+    """Return the text without comments, from ``#`` to the end of a line; lines keep their numbers."""
+    return "\n".join(line.partition("#")[0].rstrip() for line in text.splitlines())
+
+
 def _printed_loop(text: str, number: int) -> Loop:
-    pattern = r"(?:for|spatial on (?P<axis>\w+)) (?P<dim>[A-Z]+) in 0\.\.(?P<extent>\d+)(?: step (?P<step>\d+))?"
-    match = re.fullmatch(pattern, text)
-    if not match or int(match["extent"]) < 1 or int(match["step"] or 1) < 1:
+    match = _PRINTED.fullmatch(" ".join(text.split()))
+    sizes = [int(match[name] or 1) for name in ("extent", "step")] if match else [0]
+    if not match or match["dim"] not in LOOP_DIMS or (match["axis"] or "rows") not in AXES or min(sizes) < 1:
         raise SpecError(f"line {number}", text, "'for DIM in 0..N [step M]' or 'spatial on AXIS DIM in 0..N'", "correct the line")
     return Loop(match["dim"], int(match["extent"]), int(match["step"] or 1), match["axis"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
-from dataflows.mapping import Mapping
+from dataflows.mapping import Mapping, uncommented
 from dataflows.tiling import Tiling, tiling_of
 from dataflows.workload import Layer
 from dataflows.yaml_lines import Document, parse_yaml, read_text
@@ -49,19 +50,22 @@ def read_mappings(argument: str | Path, layers: list[Layer], acc: Accelerator) -
         Malformed file, a layer without a mapping, one nest for several layers, or a nest the machine does not walk.
     """
     text, source = mapping_text(argument)
-    if is_compact(text):
+    if is_compact(uncommented(text)):
         layer = only(layers, source)
-        return {layer.name: parse_compact(text, layer, acc, source)}
+        return {layer.name: parse_compact(uncommented(text), layer, acc, source)}
     found = nests(text, source, layers)
     return {layer.name: _fit(layer, acc, found[layer.name], source) for layer in layers}
 
 
 def _fit(layer: Layer, acc: Accelerator, mapping: Mapping, source: str) -> tuple[Layer, Tiling]:
-    """Read the tiling; a nest that walks one output row of one element stands for the flattened layer."""
+    """Read the tiling; a nest that walks one output row of one element may stand for the flattened layer."""
+    flat = layer.flattened()
     try:
         rows = next((loop for loop in mapping.level("dram").loops if loop.dim == "P"), None)
-        flat = rows is not None and (rows.extent, rows.step) == (1, 1)
-        layer = layer.flattened() if flat else layer
+        if rows is None and flat != layer:  # left out: the nest fits only one of the two
+            with suppress(SpecError):
+                return flat, tiling_of(flat, acc, mapping)
+        layer = flat if rows is not None and (rows.extent, rows.step) == (1, 1) else layer
         return layer, tiling_of(layer, acc, mapping)
     except SpecError as error:
         raise SpecError(f"{source}: {layer.name}: {error.path}", _short(error.found), error.allowed, error.fix) from None
@@ -69,7 +73,7 @@ def _fit(layer: Layer, acc: Accelerator, mapping: Mapping, source: str) -> tuple
 
 def nests(text: str, source: str, layers: list[Layer]) -> dict[str, Mapping]:
     """Read the nest of every layer from printed or YAML text; errors as for `read_mappings`."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in uncommented(text).splitlines() if line.strip()), "")
     if " |" in first and ":" not in first:
         return {only(layers, source).name: _printed(text, source)}
     document = parse_yaml(text, source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataflows.errors import SpecError
-from dataflows.mapping import Mapping
+from dataflows.mapping import Mapping, uncommented
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import NestCost, evaluate
 from dataflows.nest.nest import spelled_out
@@ -56,8 +56,9 @@ def _one(layer: Layer, arch: Architecture, mapping: Mapping, rules: Rules, check
 def read(argument: str, layers: list[Layer], arch: Architecture) -> dict[str, Mapping]:
     """Read the mapping of every layer: compact text, a printed nest, YAML, or a list or table of them."""
     text, source = mapping_text(argument)
-    if is_compact(text):
-        return {only(layers, source).name: parse_compact(text, arch, source)}
+    plain = uncommented(text)
+    if is_compact(plain):
+        return {only(layers, source).name: parse_compact(plain, arch, source)}
     return nests(text, source, layers)
 
 

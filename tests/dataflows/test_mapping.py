@@ -32,6 +32,27 @@ def test_dictionary_yaml_and_nest_are_the_same_mapping(mapping):
     assert Mapping.parse(str(mapping)) == mapping
 
 
+@given(mappings(), st.data())
+def test_comments_and_blank_space_mean_nothing(mapping, data):
+    comments = st.sampled_from(["", "#", " # W I O", "   # for K in 0..3 | x"])
+    lines = []
+    for line in str(mapping).splitlines():
+        lines += data.draw(st.lists(st.sampled_from(["", "# dram | for K in 0..2", "  #"]), max_size=2))
+        lines.append(line.replace(" in ", "    in ").replace(" step", "   step") + data.draw(comments))
+    assert Mapping.parse("\n".join(lines)) == mapping
+
+
+def test_lines_are_counted_with_comments():
+    with pytest.raises(SpecError, match="line 3"):
+        Mapping.parse("# a picture\ndram | for K in 0..4 # fine\n     | for K to 3 # not fine")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing", "\n\n"])
+def test_no_nest_is_refused(text):
+    with pytest.raises(SpecError, match="no loop nest"):
+        Mapping.parse(text)
+
+
 def test_printed_nest():
     mapping = Mapping((Level("dram", (Loop("K", 4, 16), Loop("C", 2, 8))), Level("array", (Loop("C", 8, axis="rows"),))))
     assert str(mapping).splitlines() == [
@@ -48,7 +69,16 @@ def test_malformed_loops_are_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["K 4 step 2", "| for K in 0..4", "dram | for K in 0..", "dram | K 4", "dram | for K in 0..4 step 0"]
+    "text",
+    [
+        "K 4 step 2",
+        "| for K in 0..4",
+        "dram | for K in 0..",
+        "dram | K 4",
+        "dram | for K in 0..4 step 0",
+        "dram | for Z in 0..4",
+        "dram | spatial on depth K in 0..4",
+    ],
 )
 def test_malformed_nests_are_refused(text):
     with pytest.raises(SpecError, match="line 1"):

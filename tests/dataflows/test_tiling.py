@@ -106,7 +106,9 @@ def test_foreign_nests_are_refused():
     dram, buffer, array = good.levels
     for levels, path in (
         ((Level("dram", dram.loops[::-1]), buffer, array), "mapping.dram"),
-        ((Level("dram", dram.loops[1:]), buffer, array), "mapping.dram"),
+        ((Level("dram", tuple(loop for loop in dram.loops if loop.dim != "K")), buffer, array), "mapping.buffer"),
+        ((Level("dram", (*dram.loops[:2], *dram.loops)), buffer, array), "mapping.dram"),
+        ((dram, Level("buffer", buffer.loops[1:]), array), "mapping.buffer"),
         ((dram, Level("buffer", buffer.loops[::-1]), array), "mapping.buffer"),
         ((dram, buffer, Level("array", (Loop("C", 8, axis="cols"), Loop("K", 8, axis="rows")))), "mapping.array"),
         ((dram, buffer), "mapping.levels"),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataflows.cost import evaluate
 from dataflows.errors import SpecError
-from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, mapping_of
+from dataflows.mapping import Mapping
+from dataflows.schedule import schedule
+from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, mapping_of, violations
 from dataflows.workload import Layer
 from systolith.mapping_file import read_mappings
 from systolith.specs import accelerator
@@ -61,6 +65,34 @@ def test_every_form_gives_the_same_tiling(tmp_path_factory, case):
     for text in texts(layer, mapping).values():
         path.write_text(text)
         assert read_mappings(path, [layer], acc) == {layer.name: (layer, tiling)}
+
+
+def significant(mapping: Mapping) -> str:
+    """Print a nest without its loops of one iteration."""
+    return str(Mapping(tuple(replace(lv, loops=tuple(x for x in lv.loops if x.extent > 1)) for lv in mapping.levels)))
+
+
+@given(tilings())
+def test_loops_of_one_iteration_may_be_left_out(tmp_path_factory, case):
+    """The tiling is the same but for the place of such loops in the order, which no count and no cycle depends on."""
+    arch, layer, tiling = case
+    acc = accelerator(arch)
+    path = tmp_path_factory.mktemp("mapping") / "m.txt"
+    path.write_text("# left out\n" + significant(mapping_of(layer, acc, tiling)))
+    got_layer, got = read_mappings(path, [layer], acc)[layer.name]
+    assert got_layer == layer
+    assert replace(got, order=tiling.order) == tiling
+    if not violations(layer, acc, tiling):
+        assert schedule(layer, acc, got) == schedule(layer, acc, tiling)
+        assert evaluate(layer, acc, got) == evaluate(layer, acc, tiling)
+
+
+def test_left_out_loops_of_a_flattened_layer(tmp_path):
+    layer, acc = Layer.conv("pointwise", K=6, C=5, H=7, W=8, R=1, S=1), accelerator("ws:rows=4,cols=4")
+    path = tmp_path / "m.txt"
+    for walked, tiling in ((layer.flattened(), Tiling(2, 2, 1, 56)), (layer, Tiling(2, 2, 7, 8))):
+        path.write_text(significant(mapping_of(walked, acc, tiling)))
+        assert read_mappings(path, [layer], acc) == {"pointwise": (walked, tiling)}
 
 
 @given(tilings())
