@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataflows.maestro.cost import MaestroCost
 from dataflows.maestro.directives import Cluster, Directives, Map
-from dataflows.maestro.evaluate import evaluate
 from dataflows.maestro.machine import Machine
+from dataflows.maestro.model import evaluate
 from dataflows.maestro.named import NAMED
 
 __all__ = ["NAMED", "Cluster", "Directives", "Machine", "MaestroCost", "Map", "evaluate"]

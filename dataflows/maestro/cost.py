@@ -22,6 +22,8 @@ class MaestroCost:
     ----------
     layer, dataflow : str
         Names.
+    clusters : int
+        Levels of the dataflow: 1 without clusters.
     cycles : int
         The tool's runtime.
     macs : int
@@ -46,6 +48,7 @@ class MaestroCost:
 
     layer: str
     dataflow: str
+    clusters: int
     cycles: int
     macs: int
     counted_macs: int
@@ -95,12 +98,13 @@ class MaestroCost:
     def printed_energy(self, before: MaestroCost | None = None) -> float:
         """Return the energy that the tool's table has for this layer, in pJ.
 
-        The table leaves out the reads of outputs from L2 and the multiply-accumulates, and it adds the L1 accesses of the
-        layer `before` it in the same run instead of those of the layer itself; the first layer of a run has none.
+        The table leaves out the reads of outputs from L2 and the multiply-accumulates. Where there are clusters it adds the
+        L1 accesses of the layer `before` it in the same run instead of those of the layer itself; the first has none.
         """
-        energy = self.energy_by_level["L2"]
+        private = self if self.clusters == 1 else before
         reads = self.levels["L2"]["outputs"]["reads"] * L2_MACS * self.machine.mac_pj
-        return sum(energy.values()) - reads + (sum(before.energy_by_level["L1"].values()) if before else 0.0)
+        shared = sum(self.energy_by_level["L2"].values()) - reads
+        return shared + (sum(private.energy_by_level["L1"].values()) if private else 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form that scripts rely on."""

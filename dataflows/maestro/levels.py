@@ -120,7 +120,9 @@ def levels_of(problem: Problem, directives: Directives, pes: int) -> tuple[Level
         above = tuple(_strided(loop, extents, problem, top=not found) for loop in loops)
         if not 1 <= sum(loop.spatial for loop in above) <= 2:
             text = "; ".join(map(str, maps))
-            raise SpecError(f"{directives.name}: level {len(found)}", text, "one or two spatial maps", "map one dimension over units")
+            raise SpecError(
+                f"{directives.name}: level {len(found)}", text, "one or two spatial maps", "map one dimension over units"
+            )
         found.append(Level(above, count, extents))
         extents = {dim: min(found[-1].find(dim).size, extents[dim]) for dim in problem.looped}
     return tuple(found)
@@ -149,8 +151,8 @@ def _completed(
         if dim.endswith("'") and dim[0] not in given:  # outputs: the window of the whole filter that makes them
             dim = dim[0]
             size += problem.extents[WINDOWS[dim]] - 1
-        if dim not in problem.looped or dim in {loop.dim for loop in loops}:
-            raise SpecError(name, str(item), f"one map a level over {', '.join(problem.looped)}", "leave this directive out")
+        if dim not in problem.looped:
+            raise SpecError(name, str(item), f"maps over {', '.join(problem.looped)}", "leave this directive out")
         loops.append(Loop(dim, size, _number(item.offset, problem), item.kind == "spatial"))
     for loop in above:
         if loop.dim not in {one.dim for one in loops}:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataflows.errors import SpecError, suggestion
 from dataflows.maestro.directives import Directives
 
-_DEPTHWISE = "SpatialMap(1,1) C; TemporalMap(Sz(R),1) Y; TemporalMap(Sz(S),1) X; TemporalMap(Sz(R),Sz(R)) R; TemporalMap(Sz(S),Sz(S)) S"
+_DEPTHWISE = (
+    "SpatialMap(1,1) C; TemporalMap(Sz(R),1) Y; TemporalMap(Sz(S),1) X; TemporalMap(Sz(R),Sz(R)) R; TemporalMap(Sz(S),Sz(S)) S"
+)
 _TAPS = "TemporalMap(Sz(R),Sz(R)) R; TemporalMap(Sz(S),Sz(S)) S"
 _WINDOW = "TemporalMap(Sz(R),1) Y; TemporalMap(Sz(S),1) X"
 _TEXTS = {
