@@ -61,7 +61,7 @@ class Reuse:
         self.edge_units = units_at_edge(level)
 
     def ingress(self, tensor: str, case: Case) -> int:
-        """Words of ``inputs`` or ``weights`` read for all units together; neighbours share what their parts overlap."""
+        """Count the ``inputs`` or ``weights`` read for all units together; neighbours share what their parts overlap."""
         dims = self.problem.tensors[tensor]
         state = self._over_space(dims, case)
         if state is None:
@@ -69,14 +69,14 @@ class Reuse:
         return self._units(*state, lambda first, partial: self._moved(dims, case, first, partial), count_shared=True)
 
     def egress(self, case: Case) -> int:
-        """Outputs written by all units together."""
+        """Count the outputs written by all units together."""
         state = self._over_space(self.problem.tensors["outputs"], case)
         if state is None:
             return self._outputs(case, True, False)
         return self._units(*state, lambda first, partial: self._outputs(case, first, partial), count_shared=True)
 
     def macs(self, case: Case) -> int:
-        """Multiply-accumulates of all units together."""
+        """Count the multiply-accumulates of all units together."""
         states = [case.states[loop.dim] for loop in self.level.loops if loop.spatial]
 
         def volume(first: bool, partial: bool) -> int:
@@ -85,13 +85,13 @@ class Reuse:
         return self._units(any(state.edge for state in states), states[-1].partial, volume, count_shared=False)
 
     def critical(self, case: Case) -> int:
-        """Multiply-accumulates of the unit that has most to do; 0 or less when the case has no outputs."""
+        """Count the multiply-accumulates of the unit that has most to do; 0 or less when the case has no outputs."""
         state = self._over_space(self.problem.tensors["outputs"], case)
         partial = state is not None and state[0] and state[1] and self.edge_units == 1
         return self._sums(case, True, partial) * self._outputs(case, True, partial)
 
     def held(self, tensor: str) -> int:
-        """Words of a tensor that one unit holds; outputs are given the room of the input rows and columns."""
+        """Count the words of a tensor that one unit holds; outputs are given the room of the input rows and columns."""
         return math.prod(self.parts[dim].full for dim in self.problem.tensors[tensor])
 
     def below(self, case: Case, *, partial: bool) -> dict[str, int]:
@@ -173,7 +173,7 @@ class Reuse:
         return total
 
     def _outputs(self, case: Case, first: bool, partial: bool, *, shared_edge: bool = True) -> int:
-        """Outputs of one unit."""
+        """Count the outputs of one unit."""
         total = 1
         for dim in self.problem.tensors["outputs"]:
             state, part = case.states[dim], self.parts[dim + "'" if dim in WINDOWS else dim]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -86,7 +87,8 @@ def test_what_the_tool_does_not_know_is_refused():
         evaluate(ONE, "kcp", 64)
     with pytest.raises(SpecError, match="0 cycles"):
         evaluate(Layer("short", K=1, C=1, P=4, Q=7, R=3, S=3), "yxp_os", 64)
-    for bad in ({"pes": 0}, {"pes": 4, "simd": 0}, {"pes": 4, "noc_bw": -1}, {"pes": 4, "mac_pj": 0.0}):
+    wrong: tuple[dict[str, Any], ...] = ({"pes": 0}, {"pes": 4, "simd": 0}, {"pes": 4, "noc_bw": -1}, {"pes": 4, "mac_pj": 0.0})
+    for bad in wrong:
         with pytest.raises(SpecError, match="positive"):
             Machine(**bad)
 

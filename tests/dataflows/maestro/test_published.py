@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.dataflows.maestro.published import OLD_RS, RESNET_256, RESNET_1024, RESNET_OLD_RS, VGG, VGG_ROWS, Row, layer
 
 from dataflows.maestro import Directives, MaestroCost, evaluate
 from dataflows.workload import Layer
+from tests.dataflows.maestro.published import OLD_RS, RESNET_256, RESNET_1024, RESNET_OLD_RS, VGG, VGG_ROWS, Row, layer
 
 CONV1 = Layer("r50_conv1", K=64, C=3, P=112, Q=112, R=7, S=7, stride=(2, 2))
 CONV2 = Layer("r50_c2_3x3", K=64, C=64, P=56, Q=56, R=3, S=3)
@@ -29,7 +29,7 @@ def printed(cost: MaestroCost, before: MaestroCost | None) -> Row:
 def test_vgg_19(dataflow):
     before = None
     for (name, sizes), row in zip(VGG.items(), VGG_ROWS[dataflow], strict=True):
-        cost = evaluate(layer(*sizes), dataflow, 256, input_size=(sizes[3],) * 2, noc_bw=1000, offchip_bw=512)
+        cost = evaluate(layer(*sizes), dataflow, 256, input_size=(sizes[3], sizes[3]), noc_bw=1000, offchip_bw=512)
         assert printed(cost, before) == row, name
         before = cost
 
@@ -38,7 +38,7 @@ def test_vgg_19(dataflow):
 def test_resnet_50(pes, rows):
     before = None
     for sizes, row in rows:
-        cost = evaluate(layer(*sizes), "kcp_ws", pes, input_size=(sizes[3],) * 2, noc_bw=1024, simd=9, mac_pj=904)
+        cost = evaluate(layer(*sizes), "kcp_ws", pes, input_size=(sizes[3], sizes[3]), noc_bw=1024, simd=9, mac_pj=904)
         assert printed(cost, before) == row, sizes
         before = cost
 
@@ -48,10 +48,10 @@ def test_resnet_50_under_an_older_dataflow_and_with_narrow_networks():
     old = Directives("old rs", Directives.parse("TemporalMap(2,2) K; " + OLD_RS).items, depthwise)
     before, below = None, []
     for sizes, narrow, row in RESNET_OLD_RS:
-        arguments = {"input_size": (sizes[3],) * 2, "simd": 9, "mac_pj": 904}
-        cost = evaluate(layer(*sizes), old, 256, noc_bw=1024, **arguments)
+        size = (sizes[3], sizes[3])
+        cost = evaluate(layer(*sizes), old, 256, input_size=size, simd=9, noc_bw=1024, mac_pj=904)
         assert printed(cost, before) == row, sizes
-        assert evaluate(layer(*sizes), old, 256, noc_bw=64, **arguments).cycles == narrow
+        assert evaluate(layer(*sizes), old, 256, input_size=size, simd=9, noc_bw=64).cycles == narrow
         before = cost
         below += [(sizes, str(each)) for each in cost.below_floor if each.figure == "cycles"]
     # windows of one column and filters of three make no output within a cluster: the tool adds no cycles for them
@@ -74,7 +74,7 @@ def test_reuse_factors_and_buffers_of_the_published_rows():
     factors = ((13.6898, 11881), (4.0012, 3136), (11.5822, 2916), (4.00126, 3136))
     sizes = ((1478, 294), (648, 6), (5768, 54), (648, 6))  # bytes of L2 and L1, of one byte words
     for (spec, _), (inputs, weights), (l2, l1) in zip(RESNET_256, factors, sizes, strict=False):
-        cost = evaluate(layer(*spec), "kcp_ws", 256, input_size=(spec[3],) * 2, noc_bw=1024, simd=9)
+        cost = evaluate(layer(*spec), "kcp_ws", 256, input_size=(spec[3], spec[3]), noc_bw=1024, simd=9)
         assert float(f"{cost.reuse['inputs']:.6g}") == inputs
         assert cost.reuse["weights"] == weights
         assert cost.buffer_words == {"L2": l2, "L1": l1}
