@@ -1,8 +1,9 @@
 """From words to accesses: what every memory is charged for.
 
 A level without `row_bits` is accessed word by word. With them, one access moves a row of as many words as fit side by side;
-each delivery begins with a new row, so a unit of `u` words with `e` in a row takes ``ceil(u / e)`` accesses (packed words;
-precision reference, 10.1).
+each delivery begins with a new row, so a unit of `u` words with `e` in a row takes ``ceil(u / e)`` accesses (precision
+reference, 10.1). Compressed tensors take the share of accesses that their format takes of the bits. At the multipliers,
+what is gated or skipped is not accessed (sparse reference, 12).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
+from dataflows.datapath import OPERANDS
 from dataflows.nest.architecture import StorageLevel
 from dataflows.nest.counts import MAC, Counts, Flow
 from dataflows.nest.nest import Nest
@@ -45,16 +47,12 @@ def width(nest: Nest, level: int, tensor: str, rules: Rules) -> Width:
     at = TENSORS.index(tensor)
     own = nest.storage[level].word_bits[at]
     if own is None:
-        own = operand_bits(nest, tensor)
+        ly, path = nest.layer, nest.arch.datapath
+        own = (ly.weight_bits, ly.input_bits, ly.output_width)[at]
+        own = own if path is None else path.stored_bits(own)
     if tensor != "outputs" or rules.psums != "strict":
         return Width(own, own)
     return Width(max(own, nest.arch.psum_bits or 0), own)
-
-
-def operand_bits(nest: Nest, tensor: str) -> int:
-    """Return the width of the layer's operand."""
-    ly = nest.layer
-    return ly.weight_bits if tensor == "weights" else ly.input_bits
 
 
 def per_word(level: StorageLevel, unit: int, bits: int) -> Number:
@@ -72,16 +70,17 @@ def charges(nest: Nest, counts: Counts, rules: Rules) -> list[Charge]:
     The last write of every output at the outermost level has the width of outputs, all others that of partial sums.
     """
     found = []
-    wide = nest.arch.psum_bits if rules.psums == "strict" else None
+    wide = rules.psums == "strict" and nest.arch.psum_bits is not None
+    idle = nest.arch.datapath is not None and bool(nest.arch.datapath.gate | nest.arch.datapath.skip)
     for flow in counts.flows:
         tensor, parent, child = flow.tensor, flow.parent, flow.child
-        plain = wide is None or tensor != "outputs"
-        if plain and nest.storage[parent].row_bits is None:
+        counted = not wide or tensor != "outputs"
+        if counted and nest.storage[parent].plain and not (idle and child == MAC):
             found.append(Charge(flow, parent, flow.reads, flow.updates))
         else:
             found.append(_scaled(nest, counts, rules, flow, parent, flow.reads, flow.updates))
         if child != MAC:
-            if plain and nest.storage[child].row_bits is None:
+            if counted and nest.storage[child].plain:
                 found.append(Charge(flow, child, flow.drains, flow.fills))
             else:
                 found.append(_scaled(nest, counts, rules, flow, child, flow.drains, flow.fills))
@@ -90,12 +89,15 @@ def charges(nest: Nest, counts: Counts, rules: Rules) -> list[Charge]:
 
 def _scaled(nest: Nest, counts: Counts, rules: Rules, flow: Flow, level: int, reads: int, writes: int) -> Charge:
     partial, final = rates(nest, counts, rules, level, flow.tensor)
+    share = stored_share(nest, counts, rules, level, flow.tensor)
+    if flow.child == MAC:
+        share *= active_share(nest, flow.tensor)
     last = flow.first if level == len(nest.storage) - 1 else 0
-    return Charge(flow, level, reads * partial, (writes - last) * partial + last * final)
+    return Charge(flow, level, reads * partial * share, ((writes - last) * partial + last * final) * share)
 
 
 def rates(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: str) -> tuple[Number, Number]:
-    """Return the accesses per word of a tensor at a level: of partial sums, and of all else."""
+    """Return the accesses per dense word of a tensor at a level: of partial sums, and of all else."""
     storage, bits = nest.storage[level], width(nest, level, tensor, rules)
     if storage.row_bits is None:
         return Fraction(bits.partial, bits.final), 1
@@ -103,10 +105,49 @@ def rates(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: str) -> 
     return per_word(storage, unit, bits.partial), per_word(storage, unit, bits.final)
 
 
-def tile_bits(nest: Nest, counts: Counts, rules: Rules, level: int) -> list[int]:
-    """Bits that the tiles of one instance take, per tensor; whole rows where the level has rows.
+def density(nest: Nest, tensor: str) -> float:
+    """Return the share of a tensor's words that are not zero; outputs count as dense, as their sums are."""
+    return {"weights": nest.layer.weight_density, "inputs": nest.layer.input_density}.get(tensor, 1.0)
 
-    Sums are as wide as the accumulator (strict), but for the outermost level, where they end as outputs.
+
+def stored_share(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: str) -> Number:
+    """Return the expected bits of a tensor in its format over its dense bits; a tile is a block of its own."""
+    form = nest.storage[level].formats[TENSORS.index(tensor)]
+    if form.kind == "dense":
+        return 1
+    words = counts.tiles[level][tensor]
+    return form.ratio(density(nest, tensor), width(nest, level, tensor, rules).final, words)
+
+
+def active_share(nest: Nest, tensor: str) -> Number:
+    """Return the share of a tensor's accesses at the multipliers that zeros do not save.
+
+    Sums are touched for products that are done. An operand is read where the other one is known not to be zero: the
+    other one is gated or skipped, and is either stored with an index of its zeros or read first, because this one is not.
+    """
+    path = nest.arch.datapath
+    if path is None:
+        return 1
+    watched = path.gate | path.skip
+    if tensor == "outputs":
+        return math.prod(density(nest, operand) for operand in watched)
+    (other,) = (operand for operand in OPERANDS if operand != tensor)
+    if other not in watched or (tensor in watched and not _indexed(nest, other)):
+        return 1
+    return density(nest, other)
+
+
+def _indexed(nest: Nest, tensor: str) -> bool:
+    """Whether the innermost level that holds a tensor stores where its zeros are."""
+    level = next(i for i, holds in enumerate(nest.holds) if tensor in holds)
+    return nest.storage[level].formats[TENSORS.index(tensor)].kind != "dense"
+
+
+def tile_bits(nest: Nest, counts: Counts, rules: Rules, level: int) -> list[int]:
+    """Return the bits that the tiles of one instance take, per tensor; whole rows where the level has rows.
+
+    Sums are as wide as the accumulator (strict), but for the outermost level, where they end as outputs. Of a compressed
+    tile, the expected bits: room for the worst one is the architect's to leave.
     """
     storage, tiles = nest.storage[level], counts.tiles[level]
     found = []
@@ -116,9 +157,13 @@ def tile_bits(nest: Nest, counts: Counts, rules: Rules, level: int) -> list[int]
             continue
         bits = width(nest, level, tensor, rules)
         wide = bits.final if level == len(nest.storage) - 1 else bits.partial
-        if storage.row_bits is not None:
-            rows = tiles[tensor] * per_word(storage, counts.units[level][tensor], wide)
-            found.append(math.ceil(rows) * storage.row_bits)
-        else:
+        if storage.plain:
             found.append(tiles[tensor] * wide)
+            continue
+        share = stored_share(nest, counts, rules, level, tensor)
+        if storage.row_bits is None:
+            found.append(math.ceil(tiles[tensor] * wide * share))
+        else:
+            rows = tiles[tensor] * per_word(storage, counts.units[level][tensor], wide) * share
+            found.append(math.ceil(rows) * storage.row_bits)
     return found

@@ -7,9 +7,11 @@ innermost level, which is ``L0`` (codesign reference, 4.1). The innermost fanout
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dataflows.compression import DENSE, Format
+from dataflows.datapath import Datapath
 from dataflows.errors import SpecError
 from dataflows.mapping import AXES
 from dataflows.nest.rules import RELEVANT, TENSORS, WINDOW
@@ -116,6 +118,8 @@ class StorageLevel:
     buffering : str
         ``ideal``: filling overlaps at no cost, as Timeloop assumes. ``double``: it overlaps and takes a second copy of every
         tile. ``single``: one copy, and filling adds to the time.
+    formats : tuple of Format
+        How each tensor is stored, and moved to and from the level: dense, or compressed.
     fanout : Fanout
         The instances of the level below that one instance feeds.
     """
@@ -134,6 +138,9 @@ class StorageLevel:
     fanout: Fanout = Fanout()
     row_bits: int | None = None
     row_dims: tuple[str, str, str] = ROW_DIMS
+    formats: tuple[Format, Format, Format] = (DENSE, DENSE, DENSE)
+    plain: bool = field(default=True, init=False, repr=False, compare=False)
+    """Whether every word is one access."""
 
     def __post_init__(self) -> None:
         where = f"level {self.name}"
@@ -161,6 +168,7 @@ class StorageLevel:
         sizes = self.capacity_bits if isinstance(self.capacity_bits, tuple) else (self.capacity_bits,)
         if any(size is not None and size < 1 for size in sizes):
             raise SpecError(f"{where}.capacity_bits", self.capacity_bits, "positive numbers of bits", "leave it out if unlimited")
+        object.__setattr__(self, "plain", self.row_bits is None and all(one.kind == "dense" for one in self.formats))
         if min(*self.read_pj, *self.write_pj) < 0:
             raise SpecError(f"{where}.read_pj, write_pj", (self.read_pj, self.write_pj), "no negative energy", "correct them")
 
@@ -186,13 +194,15 @@ class Architecture:
     levels : tuple of StorageLevel
         Outermost first; the outermost holds all tensors.
     mac_pj : float
-        Energy of one multiply-accumulate.
+        Energy of one multiply-accumulate; at the native widths of the datapath where there is one.
     psum_bits : int or None
         Width of partial sums, for the strict rule; None: as wide as each level's words for outputs.
     leakage_pj : float
         Energy per cycle.
     area_um2 : float or None
         Area, where it is known.
+    datapath : Datapath or None
+        What operand widths and zeros do to a multiply-accumulate; None: every one takes a cycle and the same energy.
     source : str
         Where the figures come from.
     """
@@ -203,6 +213,7 @@ class Architecture:
     psum_bits: int | None = None
     leakage_pj: float = 0.0
     area_um2: float | None = None
+    datapath: Datapath | None = None
     source: str = ""
 
     def __post_init__(self) -> None:

@@ -7,16 +7,18 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from dataflows.compression import DENSE, Format
+from dataflows.datapath import Datapath
 from dataflows.errors import SpecError
 from dataflows.nest.architecture import ROW_DIMS, Architecture, Axis, Fanout, StorageLevel
 from dataflows.nest.rules import TENSORS
 
 SCHEMA = 1
-_TOP = ("schema", "name", "levels", "mac_pj", "psum_bits", "leakage_pj", "area_um2", "source", "description")
+_TOP = ("schema", "name", "levels", "mac_pj", "psum_bits", "leakage_pj", "area_um2", "datapath", "source", "description")
 _PORTS = ("bandwidth", "read_bandwidth", "write_bandwidth")
 _LEVEL = (
     "name", "holds", "read_pj", "write_pj", "word_bits", "row_bits", "row_dims", "capacity_bits", "capacity_words", *_PORTS,
-    "block_words", "buffering", "fanout",
+    "block_words", "buffering", "formats", "fanout",
 )  # fmt: skip
 _FLAGS = ("multicast", "reduction", "links")
 _FANOUT = ("axes", *_FLAGS, "hop_pj", "add_pj", "skew")
@@ -26,7 +28,8 @@ def architecture_to_dict(arch: Architecture) -> dict[str, Any]:
     """Return the YAML form, all fields written out."""
     return {
         "schema": SCHEMA, "name": arch.name, "levels": [_level_to_dict(level) for level in arch.levels], "mac_pj": arch.mac_pj,
-        "psum_bits": arch.psum_bits, "leakage_pj": arch.leakage_pj, "area_um2": arch.area_um2, "source": arch.source,
+        "psum_bits": arch.psum_bits, "leakage_pj": arch.leakage_pj, "area_um2": arch.area_um2,
+        "datapath": arch.datapath and arch.datapath.to_dict(), "source": arch.source,
     }  # fmt: skip
 
 
@@ -44,6 +47,7 @@ def _level_to_dict(level: StorageLevel) -> dict[str, Any]:
         **{name: getattr(level, name) for name in _PORTS},
         "block_words": level.block_words,
         "buffering": level.buffering,
+        "formats": {tensor: str(form) for tensor, form in zip(TENSORS, level.formats, strict=True)},
         "fanout": {
             "axes": [{"name": axis.name, "size": axis.size, "dims": axis.dims} for axis in fan.axes],
             **{name: getattr(fan, name) for name in (*_FLAGS, "hop_pj", "add_pj", "skew")},
@@ -70,6 +74,7 @@ def architecture_from_dict(data: Any, path: str = "architecture") -> Architectur
             psum_bits=None if bits is None else _whole(bits, f"{path}.psum_bits"),
             leakage_pj=_number(data.get("leakage_pj", 0.0), f"{path}.leakage_pj"),
             area_um2=None if area is None else _number(area, f"{path}.area_um2"),
+            datapath=None if data.get("datapath") is None else Datapath.parse(data["datapath"], f"{path}.datapath"),
             source=str(data.get("source", "")),
         ),
     )
@@ -98,6 +103,7 @@ def _level(data: Any, path: str) -> StorageLevel:
             buffering=data.get("buffering", "ideal"),
             fanout=_fanout(data.get("fanout") or {}, f"{path}.fanout"),
             row_bits=rows,
+            formats=_triple(data.get("formats", "dense"), f"{path}.formats", Format.parse, DENSE),
             row_dims=(weights, inputs, outputs),
             **ports,
         ),

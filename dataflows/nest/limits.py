@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 from dataflows.nest.accesses import Charge, Number, rates
@@ -16,7 +17,7 @@ def limits(nest: Nest, counts: Counts, charged: list[Charge]) -> dict[str, int]:
 
     Accesses into or out of a single-buffered level do not overlap: they count as ``fill of`` that level only.
     """
-    times = {"compute": nest.steps}
+    times = {"compute": math.ceil(nest.steps * work_per_mac(nest))}
     fills = {index: 0 for index, level in enumerate(nest.storage) if level.buffering == "single"}
     reads: list[Number] = [0] * len(nest.storage)
     writes: list[Number] = [0] * len(nest.storage)
@@ -37,6 +38,15 @@ def limits(nest: Nest, counts: Counts, charged: list[Charge]) -> dict[str, int]:
         if index in fills:
             times[f"fill of {level.name}"] = fills[index]
     return times
+
+
+def work_per_mac(nest: Nest) -> Fraction | int:
+    """Return the cycles of an average multiply-accumulate: passes of narrow or wide operands, less skipped zeros."""
+    path, ly = nest.arch.datapath, nest.layer
+    if path is None:
+        return 1
+    time, _ = path.work(ly.weight_density, ly.input_density)
+    return path.passes(ly.weight_bits, ly.input_bits) * Fraction(time)
 
 
 def cycles(level: StorageLevel, instances: int, reads: Number, writes: Number) -> int:
