@@ -9,6 +9,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from dataflows.program import LEVELS
+from dataflows.schedule import STORE_LAG
 from rtl.accelerator.layouts import COMPUTE, LOAD, POST, PROGRAM, STORE
 
 
@@ -60,13 +61,14 @@ class Sequencer(wiring.Component):
         copies = {name: Signal(name=f"{name}_copy") for name in ("input", "weight", "out")}
         slot, final, skipped_words, skipped_beats = Signal(2), Signal(), Signal(18), Signal(32)
         room = Signal()
+        tiles = Signal(range(STORE_LAG + 1))  # output tiles before the current one; stays at STORE_LAG
         m.d.comb += room.eq(self.load.ready & self.compute.ready & self.post.ready & self.store.ready)
         with m.FSM(name="tile"):
             with m.State("IDLE"):
                 with m.If(self.start):
                     # The first step flips them all, to half 0 and slot 0.
                     m.d.sync += [copy.eq(1) for copy in copies.values()]
-                    m.d.sync += slot.eq(3)
+                    m.d.sync += [slot.eq(3), tiles.eq(0)]
                     m.next = "CLIP"
             with m.State("CLIP"):
                 m.d.sync += [
@@ -78,6 +80,7 @@ class Sequencer(wiring.Component):
                 m.next = "FORM"
             with m.State("FORM"):
                 self._form(m, tile, loads, copies, slot, addr, skipped_beats, skipped_words, last[0], final)
+                m.d.sync += self.load.payload.store_next.eq((self.index[0] == 0) & (tiles == STORE_LAG))
                 m.next = "PUSH"
             with m.State("PUSH"):
                 ends_tile = self.compute.payload.last
@@ -86,6 +89,7 @@ class Sequencer(wiring.Component):
                     self.post.valid.eq(room & ends_tile), self.store.valid.eq(room & ends_tile), self.advance.eq(room),
                 ]  # fmt: skip
                 with m.If(room):
+                    m.d.sync += tiles.eq(tiles + (ends_tile & (tiles != STORE_LAG)))
                     m.next = "CLIP"
                     with m.If(final):
                         m.next = "IDLE"
@@ -123,7 +127,7 @@ class Sequencer(wiring.Component):
             load.weight_addr.eq(addr["weight"]), load.weight_beats.eq(Mux(loads["weight"], tile["weight_beats"], 0)),
             load.weight_half.eq(copies["weight"]),
             load.input_addr.eq(addr["input"] + skipped_beats), load.planes.eq(Mux(loads["input"], tile["planes"], 0)),
-            load.rows.eq(tile["height"]), load.cols.eq(tile["width"]), load.input_half.eq(copies["input"]),
+            load.rows.eq(tile["height"]), load.cols.eq(tile["width"]), load.input_half.eq(copies["input"]), load.final.eq(final),
             compute.input_half.eq(copies["input"]), compute.weight_half.eq(copies["weight"]), compute.acc_half.eq(copies["out"]),
             compute.first.eq(self.index[0] == 0), compute.last.eq(ends_tile), compute.blocks.eq(tile["blocks"]),
             compute.c_blocks.eq(tile["c"]), compute.p.eq(tile["p"]), compute.q.eq(tile["q"]),

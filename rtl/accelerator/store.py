@@ -32,7 +32,7 @@ class Store(wiring.Component):
     finished : Out(1)
         The same for the layer's last tile.
     want, grant, freed :
-        Bus arbitration, see `LoadRequests`.
+        Of the memory port, see `BusOrder`.
     words : In(16)
         Words of the tile in half `read_half`.
     read, read_half, read_addr, read_data :

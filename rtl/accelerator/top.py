@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Cat, Module, Mux, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,6 +17,7 @@ from rtl.accelerator.counters import Counters
 from rtl.accelerator.fetch import ProgramRegisters
 from rtl.accelerator.layouts import ADDRESS_BITS, COMPUTE, LOAD, POST, STORE
 from rtl.accelerator.load import INPUT, SCALE, WEIGHT, LoadRequests, LoadResponses
+from rtl.accelerator.order import BusOrder
 from rtl.accelerator.post import PostProcess
 from rtl.accelerator.sequencer import Sequencer
 from rtl.accelerator.store import Store
@@ -27,8 +28,9 @@ from rtl.stream import Queue
 ERROR_PROGRAM = 1
 """Error code: the program's header is not one of this engine."""
 
-# Post and store lag the load engine by at most ten tiles: accumulator and output halves bound how far. Twice that
-# keeps a full queue from ever holding up the sequencer.
+# An output tile is stored once the first step of the third tile after it is loaded (`BusOrder`), and the sequencer is four
+# steps ahead of the loads at most, so post and store lag it by eight tiles at most. Twice that keeps a full queue from ever
+# holding up the sequencer.
 QUEUES = (("load", LOAD, 4), ("compute", COMPUTE, 8), ("post", POST, 16), ("store", STORE, 16))
 
 
@@ -81,6 +83,7 @@ class AcceleratorTop(wiring.Component):
             modules=self.modules,
         )  # fmt: skip
         counters = self._part(m, "counters", Counters, acc=acc)
+        order = self._part(m, "bus_order", BusOrder)
 
         for part in (sequencer, requests, responses, core, post, store):
             m.d.comb += part.prog.eq(program.fields)
@@ -89,8 +92,9 @@ class AcceleratorTop(wiring.Component):
             wiring.connect(m, getattr(sequencer, name), queue.i)
             m.d.comb += [engine.payload.eq(queue.o.payload), engine.valid.eq(queue.o.valid), queue.o.ready.eq(engine.ready)]
         wiring.connect(m, requests.segments, responses.segments)
-        self._control(m, program, fetch, core, sequencer, store, (requests.reset_credit, core.reset, post.reset, store.reset))
-        self._bus(m, fetch, requests, store, program, responses)
+        resets = (requests.reset_credit, core.reset, post.reset, store.reset, order.reset)
+        self._control(m, program, fetch, core, sequencer, store, resets)
+        self._bus(m, order, fetch, requests, store, program, responses)
         self._buffers(m, responses, post, store)
         m.d.comb += [
             requests.credit.eq(core.issued), requests.hold.eq(responses.behind),
@@ -160,14 +164,14 @@ class AcceleratorTop(wiring.Component):
         m.d.comb += [fetch.planes.eq(1), fetch.rows.eq(1), fetch.beats.eq(program_beats(self.acc))]
 
     def _bus(
-        self, m: Module, fetch: Burst, requests: LoadRequests, store: Store, program: ProgramRegisters, responses: LoadResponses
-    ) -> None:
-        """Give the memory port to one transaction at a time, stores first; the fetch has it before they begin."""
-        loading, storing = Signal(), Signal()
-        free = ~loading & ~storing
-        m.d.comb += [store.grant.eq(free & store.want), requests.grant.eq(free & requests.want & ~store.want)]
-        m.d.sync += [
-            loading.eq((loading | requests.grant) & ~requests.freed), storing.eq((storing | store.grant) & ~store.freed),
+        self, m: Module, order: BusOrder, fetch: Burst, requests: LoadRequests, store: Store, program: ProgramRegisters,
+        responses: LoadResponses,
+    ) -> None:  # fmt: skip
+        """Connect who has the memory port; the fetch has it before loads and stores begin."""
+        m.d.comb += [
+            order.load_want.eq(requests.want), requests.grant.eq(order.load_grant), order.load_freed.eq(requests.freed),
+            order.store_want.eq(store.want), store.grant.eq(order.store_grant), order.store_freed.eq(store.freed),
+            order.store_next.eq(requests.store_next), order.final.eq(requests.final),
         ]  # fmt: skip
         reading = Mux(fetch.active, fetch.addr, requests.addr)
         m.d.comb += [

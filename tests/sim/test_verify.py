@@ -84,6 +84,21 @@ def streaming(acc: Accelerator, tiles: int) -> LayerCase:
     return LayerCase("streaming", layer, Tiling(1, 8, 1, layer.Q), random_tensors(layer, np.random.default_rng(3)))
 
 
+@pytest.mark.parametrize("memory", [{}, *IRREGULAR.values()], ids=["regular", *IRREGULAR])
+@pytest.mark.parametrize("dataflow", ["ws", "os"])
+def test_every_place_a_store_can_have_in_the_order(dataflow: str, memory: dict[str, int]) -> None:
+    """One to six output tiles of one to three steps: stores between loads, after the last, and with none in between."""
+    acc = small(3, 5, dataflow, latency=2)
+    cases = [_tiled(acc, tiles, steps) for tiles in range(1, 7) for steps in range(1, 4)]
+    assert differences(verify_layers(acc, cases, **memory)) == []
+
+
+def _tiled(acc: Accelerator, tiles: int, steps: int) -> LayerCase:
+    """A GEMM of so many output tiles, each reduced in so many steps."""
+    layer = Layer.gemm(f"{tiles} tiles of {steps}", M=4 * tiles - 1, N=acc.array.cols, K=steps * acc.array.rows)
+    return LayerCase(layer.name, layer, Tiling(1, 1, 1, 4), random_tensors(layer, np.random.default_rng(tiles + steps)))
+
+
 def test_a_wrong_golden_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     acc = small(3, 5, "ws")
     case = random_cases(acc, 1, 4)[0]
@@ -162,8 +177,6 @@ def test_layers_run_back_to_back_without_reset() -> None:
     for a, b in zip(first, alone, strict=True):
         assert a.cycles == b.cycles
         assert (a.dump == b.dump).all()
-
-
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is optional")
