@@ -81,17 +81,18 @@ class Analysis:
         }
 
     def _tile(self, tensor: str, first: Case) -> int:
-        return self.reuse[0].egress(first) if tensor == "outputs" else self.reuse[0].ingress(tensor, first)
+        reuse = self.reuse[0]
+        return max(reuse.egress(first), 0) if tensor == "outputs" else reuse.ingress(tensor, first)
 
     def _level(self, index: int, extents: Mapping[str, int]) -> Tally:
         reuse, tally = self.reuse[index], Tally()
         offchip = self._offchip() if index == 0 else 0
         for case in cases(self.levels[index], extents):
-            out, macs = reuse.egress(case), reuse.macs(case)
             critical = reuse.critical(case)
-            tally.words["outputs"] += case.count * out
             if critical <= 0:  # what a stride leaves over makes no output
                 continue
+            out, macs = reuse.egress(case), reuse.macs(case)
+            tally.words["outputs"] += case.count * out
             moved = {tensor: reuse.ingress(tensor, case) for tensor in MOVING}
             tally.words.update({tensor: case.count * words for tensor, words in moved.items()})
             tally.macs += case.count * macs

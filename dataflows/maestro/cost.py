@@ -25,13 +25,13 @@ class MaestroCost:
     clusters : int
         Levels of the dataflow: 1 without clusters.
     cycles : int
-        The tool's runtime.
+        The tool's runtime; 0 where it finds no outputs in any iteration, which `below_floor` then tells.
     macs : int
         Useful multiply-accumulates of the layer.
     counted_macs : int
         Those that the tool counts; strides over a row of windows are counted as if they were 1.
     bound : str
-        ``compute``, ``ingress``, ``egress`` or ``offchip``, whichever binds for most cycles.
+        ``compute``, ``ingress``, ``egress`` or ``offchip``, whichever binds for most cycles; ``none`` of 0 cycles.
     times : dict
         Cycles of each of them, not overlapped.
     levels : dict
@@ -87,13 +87,13 @@ class MaestroCost:
 
     @property
     def utilization(self) -> float:
-        """Useful multiply-accumulates over what all PEs could make in `cycles`; above 1 if `cycles` is below the floor."""
-        return self.macs / (self.cycles * self.machine.pes * self.machine.simd)
+        """Useful multiply-accumulates over what all PEs could make in `cycles`; above 1, or 0 of 0 cycles, below the floor."""
+        return self.macs / (self.cycles * self.machine.pes * self.machine.simd) if self.cycles else 0.0
 
     @property
     def reuse(self) -> dict[str, float]:
         """L1 reads over L1 writes, by tensor: the tool's reuse factor."""
-        return {name: words["reads"] / words["writes"] for name, words in self.levels["L1"].items()}
+        return {name: words["reads"] / words["writes"] if words["writes"] else 0.0 for name, words in self.levels["L1"].items()}
 
     def printed_energy(self, before: MaestroCost | None = None) -> float:
         """Return the energy that the tool's table has for this layer, in pJ.
