@@ -18,12 +18,14 @@ from typing import Any
 from dataflows import networks_cnn, networks_mobile, networks_transformer
 from dataflows.errors import SpecError
 from dataflows.layer_text import is_layer_text, parse_network, read_layers
-from dataflows.onnx_import import import_onnx
+from dataflows.onnx_import import Imported, import_onnx
 from dataflows.onnx_model import Shapes
+from dataflows.onnx_options import OnnxOptions, parse_options, split_file
 from dataflows.topology import read_topology
 from dataflows.workload import Network
 
 _LIGHT = "backend/test/data/light"
+_LIGHT_SIZE = (224, 224)  # of all of them, written in the files
 _LARGEST_OPTION = 1 << 16
 
 
@@ -159,13 +161,47 @@ def entry(name: str) -> Entry:
 def onnx_file(name_or_path: str | Path) -> Path | None:
     """Return the ONNX file of a network, None for one that is a list of layers; an unknown name raises `SpecError`."""
     text = str(name_or_path)
-    suffix = Path(text).suffix.lower()
-    if suffix == ".onnx":
-        return Path(text)
-    if is_layer_text(text) or suffix in (".yaml", ".yml", ".csv"):
+    if (split := split_file(text)) is not None:
+        return split[0]
+    if is_layer_text(text) or Path(text).suffix.lower() in (".yaml", ".yml", ".csv"):
         return None
     found = entry(text.partition(":")[0])
     return found.path() if isinstance(found, CatalogueEntry) else None
+
+
+def image_size(name_or_path: str | Path) -> tuple[int, int] | None:
+    """Return (H, W) of an ONNX network's image input where its options or the catalogue say it, else None."""
+    text = str(name_or_path)
+    if (split := split_file(text)) is not None:
+        return parse_options(text, split[1]).size
+    head, _, options = text.partition(":")
+    return parse_options(text, options).or_size(entry(head).size or _LIGHT_SIZE).size
+
+
+def imported(name_or_path: str | Path, shapes: Shapes | None = None) -> Imported:
+    """Read a network that has an ONNX file, with the coverage of its nodes.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A bundled name or a path, each optionally with options, see `dataflows.onnx_options.parse_options`.
+    shapes : mapping or tuple of int, optional
+        As of `network`.
+
+    Raises
+    ------
+    SpecError
+        Unknown name, a network that is a list of layers, missing or malformed file or option.
+    """
+    text = str(name_or_path)
+    if (split := split_file(text)) is not None:
+        path, options = split[0], parse_options(text, split[1]).with_shapes(shapes, text)
+        return _read(path, options, path.stem, text)
+    head, _, body = text.partition(":")
+    found = entry(head)
+    if isinstance(found, TableEntry):
+        found.path()  # raises: there is no file
+    return _bundled(found, parse_options(text, body).with_shapes(shapes, text).or_size(found.size))
 
 
 def network(name_or_path: str | Path, shapes: Shapes | None = None) -> Network:
@@ -174,10 +210,10 @@ def network(name_or_path: str | Path, shapes: Shapes | None = None) -> Network:
     Parameters
     ----------
     name_or_path : str or Path
-        A name from `catalogue`, for networks written down here optionally with options such as ``bert_base:seq=384``; a path
-        to an ``.onnx`` file, to a ``.yaml`` or ``.yml`` list of layers (`dataflows.layer_text.read_layers`) or to a ``.csv``
-        topology (`dataflows.topology.read_topology`); or an inline layer (`dataflows.layer_text.parse_network`), which
-        becomes a network of its own.
+        A name from `catalogue`, optionally with options such as ``bert_base:seq=384``; a path to an ``.onnx`` file, optionally
+        with options (`dataflows.onnx_options.parse_options`), to a ``.yaml`` or ``.yml`` list of layers
+        (`dataflows.layer_text.read_layers`) or to a ``.csv`` topology (`dataflows.topology.read_topology`); or an inline
+        layer (`dataflows.layer_text.parse_network`), which becomes a network of its own.
     shapes : mapping or tuple of int, optional
         Input shapes for ONNX networks, see `dataflows.onnx_model.fix_shapes`; replaces the size in the catalogue. For a
         network with the option `size`, a square (H, W).
@@ -191,8 +227,8 @@ def network(name_or_path: str | Path, shapes: Shapes | None = None) -> Network:
     suffix = Path(text).suffix.lower()
     if isinstance(name_or_path, str) and is_layer_text(text):
         return parse_network(text)
-    if suffix == ".onnx":
-        return import_onnx(text, shapes).require_complete().network
+    if split_file(text) is not None:
+        return imported(text, shapes).require_complete().network
     if suffix in (".yaml", ".yml"):
         return read_layers(text)
     if suffix == ".csv":
@@ -201,9 +237,7 @@ def network(name_or_path: str | Path, shapes: Shapes | None = None) -> Network:
     found = entry(head)
     if isinstance(found, TableEntry):
         return _table(found, **_options(found, text, options, shapes))
-    if options:
-        raise SpecError(f"network {head}", options, "no options", "give an input size with --size")
-    return _bundled(found) if shapes is None else _import(found, shapes)
+    return imported(text, shapes).require_complete().network
 
 
 def _options(found: TableEntry, text: str, options: str, shapes: Shapes | None) -> dict[str, int]:
@@ -233,12 +267,14 @@ def _table(found: TableEntry, **given: int) -> Network:
 
 
 @functools.cache
-def _bundled(found: CatalogueEntry) -> Network:
-    return _import(found, found.size)
+def _bundled(found: CatalogueEntry, options: OnnxOptions) -> Imported:
+    return _read(found.path(), options, found.name, found.source)
 
 
-def _import(found: CatalogueEntry, shapes: Shapes | None) -> Network:
-    return import_onnx(found.path(), shapes, name=found.name, source=found.source).require_complete().network
+def _read(path: Path, options: OnnxOptions, name: str, source: str) -> Imported:
+    name = f"{name}-{options.label}" if options.label else name
+    kinds = {"transposed": options.transposed, "products": options.products}
+    return import_onnx(path, dict(options.named) or None, options.size, name=name, source=source, **kinds)
 
 
 def networks_json() -> list[dict[str, Any]]:

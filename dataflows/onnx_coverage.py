@@ -74,7 +74,7 @@ def status_elsewhere(node: NodeProto, graph: Graph) -> tuple[Status, str]:
     if subgraphs(node):
         return "rejected", "control flow: how often its body runs is not known"
     if node.op_type in _QUANTISED:
-        return "rejected", "a quantised operator; give the float model"
+        return "rejected", "a quantised operator; give the float model, or one of QuantizeLinear and DequantizeLinear pairs"
     if all(not name or graph.is_constant(name) for name in node.output):
         return "folded", "constant"
     if node.op_type in _FREE:

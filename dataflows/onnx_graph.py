@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from dataflows.onnx_model import require_onnx, static_shape, stored_value
+from dataflows.onnx_model import open_sizes, require_onnx, static_shape, stored_value
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
 
 # Outputs of these depend on shapes alone, which are fixed here.
@@ -32,6 +33,7 @@ class Graph:
 
     def __init__(self, model: ModelProto) -> None:
         graph = model.graph
+        self.advice = open_sizes(model)
         self.nodes: list[NodeProto] = list(graph.node)
         self._initializers = {tensor.name: tensor for tensor in graph.initializer}
         self._producers = {name: node for node in self.nodes for name in node.output if name}
@@ -42,10 +44,13 @@ class Graph:
                 self._readers.setdefault(name, []).append(node)
         self._shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
         self._shapes |= {tensor.values.name: tuple(tensor.dims) for tensor in graph.sparse_initializer}
+        self._types = {tensor.name: tensor.data_type for tensor in graph.initializer}
         for value in (*graph.input, *graph.value_info, *graph.output):
             shape = static_shape(value)
             if shape is not None:
                 self._shapes.setdefault(value.name, shape)
+            if value.type.tensor_type.elem_type:
+                self._types.setdefault(value.name, value.type.tensor_type.elem_type)
         self._constants = set(self._initializers) | {tensor.values.name for tensor in graph.sparse_initializer}
         for node in self.nodes:
             if self._is_constant_node(node):
@@ -66,13 +71,31 @@ class Graph:
         """Whether a tensor is known before the network runs."""
         return name in self._constants
 
-    def scalar(self, name: str) -> float | None:
-        """Return the value of a stored one-element constant, None when it is anything else or lives in another file."""
+    def elem_type(self, name: str) -> str:
+        """Return the name of a tensor's element type, such as ``UINT8``; empty when unknown."""
+        onnx = require_onnx()
+        number = self._types.get(name, 0)
+        return onnx.TensorProto.DataType.Name(number) if number in onnx.TensorProto.DataType.values() and number else ""
+
+    def producer(self, name: str) -> NodeProto | None:
+        """Return the node that makes a tensor."""
+        return self._producers.get(name)
+
+    def readers(self, name: str) -> list[NodeProto]:
+        """Return the nodes that read a tensor."""
+        return self._readers.get(name, [])
+
+    def stored(self, name: str) -> NDArray[Any] | None:
+        """Return a stored constant; None when it is computed, lives in another file, or its bytes do not make its shape."""
         tensor = self._initializers.get(name)
         node = self._producers.get(name)
         if tensor is None and node is not None and node.op_type == "Constant":
             tensor = attributes(node).get("value")
-        value = stored_value(tensor) if tensor is not None and hasattr(tensor, "data_location") else None
+        return stored_value(tensor) if tensor is not None and hasattr(tensor, "data_location") else None
+
+    def scalar(self, name: str) -> float | None:
+        """Return the value of a stored one-element constant, None when it is anything else or lives in another file."""
+        value = self.stored(name)
         return float(value.reshape(())) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else None
 
     def origin(self, name: str) -> str:

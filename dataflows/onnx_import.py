@@ -1,7 +1,8 @@
 """ONNX networks as layers, with an account of every node.
 
-Float models are read. Weights may be initializers, Constant nodes, ConstantOfShape of a stored shape, or anything computed
-from those alone.
+Float models are read, and quantised ones in the form of QuantizeLinear and DequantizeLinear pairs, from which layers have
+their operand widths and signs. Weights may be initializers, Constant nodes, ConstantOfShape of a stored shape, or anything
+computed from those alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataflows.onnx_model import Shapes, load_model
 from dataflows.onnx_shapes import infer_shapes
 from dataflows.onnx_traffic import traffic_of
 from dataflows.onnx_transposed import transposed_of
+from dataflows.onnx_types import operand_fields
 from dataflows.traffic import TrafficLayer
 from dataflows.workload import Layer, Network
 
@@ -51,7 +53,7 @@ class Imported:
         for row in self.coverage:
             if row.status == "rejected":
                 raise SpecError(
-                    f"{self.network.name}: {row.name}", row.op_type, "operators with known shapes and float weights", row.reason
+                    f"{self.network.name}: {row.name}", row.op_type, "operators with known shapes and operand types", row.reason
                 )
         if not self.network.layers:
             found = ", ".join(sorted({row.op_type for row in self.coverage}))
@@ -65,9 +67,10 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class _Mapped:
-    """What became of a node that the array computes: its layers, the weights they share, and the node's output channels."""
+    """What became of a node that the array computes: its layers, what they read, the weights they share, its channels."""
 
     layers: tuple[Layer, ...]
+    data: str
     weights: str
     parameters: int
     channels: int
@@ -76,7 +79,7 @@ class _Mapped:
 
 
 def import_onnx(
-    path: str | Path, shapes: Shapes | None = None, *, name: str = "", source: str = "", transposed: bool = False,
+    path: str | Path, *shapes: Shapes | None, name: str = "", source: str = "", transposed: bool = False,
     products: bool = False,
 ) -> Imported:  # fmt: skip
     """Read an ONNX file.
@@ -84,16 +87,17 @@ def import_onnx(
     Parameters
     ----------
     path : str or Path
-        Float model.
-    shapes : mapping or tuple of int, optional
-        Sizes for dynamic inputs: full shapes by input name, or (H, W); see `dataflows.onnx_model.fix_shapes`.
+        Float or QDQ model.
+    shapes : mapping, tuple of int or None
+        Sizes for dynamic inputs: full shapes by input name and sizes by name of a dimension, or (H, W); see
+        `dataflows.onnx_model.fix_shapes`. Several are applied in turn.
     name, source : str
         Of the network; the file stem and the path when empty.
     transposed : bool
         Map ConvTranspose nodes with constant weights, one layer per stride phase; the host computes them otherwise.
     products : bool
-        Map MatMul nodes of two tensors computed at run time, such as Q x K^T, as batched products; the host computes them
-        otherwise.
+        Map Gemm and MatMul nodes of two tensors computed at run time, such as Q x K^T, as batched products; the host
+        computes them otherwise.
 
     Returns
     -------
@@ -105,7 +109,7 @@ def import_onnx(
     SpecError
         Missing file, bytes that are not ONNX, shapes that do not fit.
     """
-    model = infer_shapes(load_model(path, shapes), str(path))
+    model = infer_shapes(load_model(path, *shapes), str(path))
     name, source = name or Path(path).stem, source or str(path)
     return import_model(model, name=name, source=source, transposed=transposed, products=products)
 
@@ -127,17 +131,19 @@ def import_model(model: ModelProto, *, name: str, source: str = "", transposed: 
         if node.op_type in operators and node.domain in ("", "ai.onnx") and reason != "constant":
             try:
                 found = _describe(node, graph, label, products)
+                after, activation = followers(graph, node, found.channels, found.axis)
+                last = after[-1][0] if after else node
+                operands, lacks = operand_fields(found.data, found.weights, last.output[0], graph)
             except NotALayer as why:
                 status, reason = why.status, why.reason
             except SpecError as error:
                 status, reason = "rejected", str(error)
             else:
-                after, activation = followers(graph, node, found.channels, found.axis)
                 folded |= {id(follower): f"{text} of {label}" for follower, text in after}
-                layers += [replace(layer, activation=activation) for layer in found.layers]
-                if found.weights:
+                layers += [replace(layer, activation=activation, **operands) for layer in found.layers]
+                if graph.is_constant(found.weights):
                     weights[graph.origin(found.weights)] = found.parameters
-                status, reason = "mapped", found.reason
+                status, reason = "mapped", f"{found.reason}; {lacks}" if lacks else found.reason
         if status == "host" and (entry := traffic_of(node, graph, label, layers[-1].name if layers else "")) is not None:
             traffic.append(entry)
         rows.append(NodeStatus(label, node.op_type, status, reason))
@@ -148,9 +154,13 @@ def _describe(node: NodeProto, graph: Graph, label: str, products: bool) -> _Map
     """Describe one node; errors as `dataflows.onnx_layers.layer_of`."""
     if node.op_type == "ConvTranspose":
         split, tensor, channels, axis = transposed_of(node, graph, label)
-        return _Mapped(split.layers, tensor, split.parameters, channels, axis, f"transposed: {len(split.layers)} stride phases")
-    if products and node.op_type == "MatMul" and len(node.input) == 2 and not any(map(graph.is_constant, node.input)):
+        reason = f"transposed: {len(split.layers)} stride phases"
+        return _Mapped(split.layers, node.input[0], tensor, split.parameters, channels, axis, reason)
+    operands = node.input[:2]
+    if products and node.op_type in ("Gemm", "MatMul") and len(operands) == 2 and not any(map(graph.is_constant, operands)):
         layer = product_of(node, graph, label)
-        return _Mapped((layer,), "", 0, layer.K, -1, "product of two activations")
+        return _Mapped((layer,), operands[0], operands[1], 0, layer.K, -1, "product of two activations")
     layer, tensor, axis = layer_of(node, graph, label)
-    return _Mapped((layer,), tensor, layer.parameters, layer.G * layer.K, axis, layer.kind)
+    data = operands[0] if tensor == operands[1] else operands[1]
+    channels = layer.K if node.op_type == "MatMul" else layer.G * layer.K
+    return _Mapped((layer,), data, tensor, layer.parameters, channels, axis, layer.kind)

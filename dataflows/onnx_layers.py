@@ -25,19 +25,17 @@ class NotALayer(Exception):
 
 
 def product_of(node: NodeProto, graph: Graph, name: str) -> Layer:
-    """Describe a MatMul of two tensors computed at run time, such as Q x K^T, as a batch of independent products.
+    """Describe a Gemm or MatMul of two tensors computed at run time, such as Q x K^T, as a batch of products.
 
     Raises
     ------
     NotALayer
-        When shapes are unknown, or one operand is shared by part of the batch.
+        When shapes are unknown or contradict each other.
     """
     a, b = known(graph, *node.input[:2])
-    if min(len(a), len(b)) < 2 or a[:-2] != b[:-2]:
-        raise NotALayer("host", f"products of {a} and {b} share operands within the batch")
-    if a[-1] != b[-2]:
-        raise NotALayer("rejected", f"inner sizes {a[-1]} and {b[-2]} differ")
-    return Layer.gemm(name, M=a[-2], N=b[-1], K=a[-1], G=math.prod(a[:-2]))
+    if node.op_type == "Gemm":
+        a, b = _gemm_shapes(node, a, b)
+    return _product(name, a, b)
 
 
 def layer_of(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
@@ -72,7 +70,7 @@ def known(graph: Graph, *names: str) -> list[tuple[int, ...]]:
     for name in names:
         shape = graph.shape(name)
         if shape is None:
-            raise NotALayer("rejected", f"the shape of {name!r} is not known; give the shapes of the network inputs")
+            raise NotALayer("rejected", f"the shape of {name!r} is not known; {graph.advice}")
         shapes.append(shape)
     return shapes
 
@@ -135,18 +133,21 @@ def _pads(
 
 
 def _gemm(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
-    data, weights = node.input[:2]
-    if not graph.is_constant(weights):
+    left, right = node.input[:2]
+    if not graph.is_constant(left) and not graph.is_constant(right):
         raise NotALayer("host", "a product of two tensors computed at run time")
-    a, b = known(graph, data, weights)
+    a, b = _gemm_shapes(node, *known(graph, left, right))
+    if graph.is_constant(right):
+        return _product(name, a, b), right, -1
+    return _product(name, b[::-1], a[::-1]), left, -2
+
+
+def _gemm_shapes(node: NodeProto, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shapes of both matrices after the transpositions that the node asks for."""
     if len(a) != 2 or len(b) != 2:
         raise NotALayer("rejected", f"Gemm of ranks {len(a)} and {len(b)}; both must be matrices")
     found = attributes(node)
-    m, k = a[::-1] if found.get("transA") else a
-    inner, n = b[::-1] if found.get("transB") else b
-    if inner != k:
-        raise NotALayer("rejected", f"inner sizes {k} and {inner} differ")
-    return Layer.gemm(name, M=m, N=n, K=k), weights, -1
+    return a[::-1] if found.get("transA") else a, b[::-1] if found.get("transB") else b
 
 
 def _matmul(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
@@ -154,14 +155,39 @@ def _matmul(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
     if not graph.is_constant(left) and not graph.is_constant(right):
         raise NotALayer("host", "a product of two tensors computed at run time")
     a, b = known(graph, left, right)
-    flipped = not graph.is_constant(right)  # W x = (x^T W^T)^T: the same products with the operands' roles exchanged
-    data, weights = (_transposed(b), _transposed(a)) if flipped else (a, b)
-    if len(weights) < 2 or math.prod(weights[:-2]) != 1:
-        raise NotALayer("host", f"weights of shape {b if not flipped else a} differ from one product of the batch to the next")
+    if graph.is_constant(right):
+        return _product(name, a, b), right, -1
+    # W x = (x^T W^T)^T: the same products with the operands' roles exchanged.
+    return _product(name, _transposed(b), _transposed(a)), left, -2 if len(b) > 1 else -1
+
+
+def _product(name: str, data: tuple[int, ...], weights: tuple[int, ...]) -> Layer:
+    """Describe a product as NumPy broadcasts it (ONNX operator reference, MatMul).
+
+    A batch axis along which the weights are one is more rows, one along which the data are one is more columns, and one
+    that both have is a batch of products with operands of their own.
+    """
+    if not data or not weights:
+        raise NotALayer("rejected", "a product with a scalar")
+    data, weights = (1,) * (2 - len(data)) + data, weights + (1,) * (2 - len(weights))
+    rank = max(len(data), len(weights)) - 2
+    rows, columns, groups = data[-2], weights[-1], 1
+    for have, stored in zip(_batch(data, rank), _batch(weights, rank), strict=True):
+        if have == stored:
+            groups *= have
+        elif stored == 1:
+            rows *= have
+        elif have == 1:
+            columns *= stored
+        else:
+            raise NotALayer("rejected", f"batches of {have} and {stored} products")
     if weights[-2] != data[-1]:
         raise NotALayer("rejected", f"inner sizes {data[-1]} and {weights[-2]} differ")
-    layer = Layer.gemm(name, M=math.prod(data[:-1]), N=weights[-1], K=data[-1])
-    return layer, left if flipped else right, -2 if flipped and len(b) > 1 else -1
+    return Layer.gemm(name, M=rows, N=columns, K=data[-1], G=groups)
+
+
+def _batch(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return (1,) * (rank + 2 - len(shape)) + shape[:-2]
 
 
 def _transposed(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, TensorProto, ValueInfoProto
 
-# Input shapes by tensor name, or (H, W) for a network with one image input.
-Shapes = Mapping[str, Sequence[int]] | tuple[int, int]
+# Input shapes by tensor name and sizes by name of a dimension, or (H, W) for a network with one image input.
+Shapes = Mapping[str, Sequence[int] | int] | tuple[int, int]
 
 
 def require_onnx() -> Any:
@@ -31,15 +31,15 @@ def require_onnx() -> Any:
     return onnx
 
 
-def load_model(path: str | Path, shapes: Shapes | None = None) -> ModelProto:
+def load_model(path: str | Path, *shapes: Shapes | None) -> ModelProto:
     """Read an ONNX file and fix its dynamic inputs.
 
     Parameters
     ----------
     path : str or Path
         The file; external weight files are not read.
-    shapes : mapping or tuple of int, optional
-        See `fix_shapes`.
+    shapes : mapping, tuple of int or None
+        See `fix_shapes`; several are applied in turn.
 
     Returns
     -------
@@ -52,7 +52,8 @@ def load_model(path: str | Path, shapes: Shapes | None = None) -> ModelProto:
         Missing file, bytes that are not ONNX, or shapes that do not fit the inputs.
     """
     model = _parse(Path(path))
-    fix_shapes(model, shapes, str(path))
+    for each in shapes or (None,):
+        fix_shapes(model, each, str(path))
     return model
 
 
@@ -118,14 +119,15 @@ def fix_shapes(model: ModelProto, shapes: Shapes | None, where: str) -> None:
     model : onnx.ModelProto
         Changed in place.
     shapes : mapping or tuple of int, optional
-        Either full shapes by input name, e.g. ``{"x": (1, 3, 320, 320)}``, or ``(H, W)`` for the one input of rank four.
+        Full shapes by input name and sizes by name of an open dimension, e.g. ``{"x": (1, 3, 320, 320), "seq": 128}``, or
+        ``(H, W)`` for the one input of rank four.
     where : str
         File name for messages.
 
     Raises
     ------
     SpecError
-        Unknown input name, wrong rank, sizes that are not positive integers, or (H, W) without exactly one image input.
+        Unknown input or dimension, wrong rank, sizes that are not positive integers, or (H, W) without exactly one image input.
     """
     inputs = {value.name: value for value in activation_inputs(model)}
     for name, shape in _full_shapes(inputs, shapes, where).items():
@@ -151,10 +153,7 @@ def _full_shapes(inputs: Mapping[str, ValueInfoProto], shapes: Shapes | None, wh
     if shapes is None:
         return {}
     if isinstance(shapes, Mapping):
-        for name in shapes:
-            if name not in inputs:
-                raise SpecError(f"{where}: shapes", name, f"one of the inputs {', '.join(inputs)}", "correct the input name")
-        return {name: tuple(shape) for name, shape in shapes.items()}
+        return _named_shapes(inputs, shapes, where)
     images = [value for value in inputs.values() if len(value.type.tensor_type.shape.dim) == 4]
     if len(images) != 1 or len(shapes) != 2:
         allowed = "(height, width) and exactly one input of rank four"
@@ -165,6 +164,48 @@ def _full_shapes(inputs: Mapping[str, ValueInfoProto], shapes: Shapes | None, wh
         raise SpecError(f"{where}: shapes", tuple(shapes), "a known number of channels", fix)
     batch = dims[0].dim_value if _is_static(dims[0]) else 1
     return {images[0].name: (batch, dims[1].dim_value, *shapes)}
+
+
+def _named_shapes(
+    inputs: Mapping[str, ValueInfoProto], given: Mapping[str, Sequence[int] | int], where: str
+) -> dict[str, tuple[int, ...]]:
+    """Return the full shapes that are given, and set open dimensions by their names in place."""
+    dims = [dim for value in inputs.values() for dim in value.type.tensor_type.shape.dim if not _is_static(dim)]
+    names = sorted({dim.dim_param for dim in dims} - {""})
+    found = {}
+    for name, size in given.items():
+        if name in names and not isinstance(size, Sequence):
+            if not _is_size(size):
+                raise SpecError(f"{where}: {name}", size, "a positive integer", "correct the size")
+            for dim in dims:
+                if dim.dim_param == name:
+                    dim.dim_value = size
+        elif name in inputs:
+            found[name] = tuple(size) if isinstance(size, Sequence) else (size,)
+        else:
+            allowed = f"one of the inputs {', '.join(inputs)}" + (f" or of the dimensions {', '.join(names)}" if names else "")
+            raise SpecError(f"{where}: shapes", name, allowed, "correct the name of the input or dimension")
+    return found
+
+
+def open_sizes(model: ModelProto) -> str:
+    """Return what to do about a shape that is not known: the options that fix the sizes which the file leaves open."""
+    words, example = [], ""
+    for value in activation_inputs(model):
+        dims = value.type.tensor_type.shape.dim
+        if not value.type.tensor_type.HasField("shape"):
+            words.append(f"{value.name} of any rank")
+            example = example or f"{value.name}=1x3x224x224"
+        elif not all(_is_static(dim) for dim in dims):
+            sizes = [str(dim.dim_value) if _is_static(dim) else dim.dim_param or "?" for dim in dims]
+            words.append(f"{value.name}[{', '.join(sizes)}]")
+            named = next((dim.dim_param for dim in dims if not _is_static(dim) and dim.dim_param), "")
+            image = "size=224x224" if len(dims) == 4 and _is_static(dims[1]) else ""
+            full = f"{value.name}={'x'.join(size if size.isdecimal() else '1' for size in sizes)}"
+            example = example or image or (f"{named}=128" if named else full)
+    if not words:
+        return "it depends on the data"
+    return f"give the shapes of the network inputs, which leaves open {' and '.join(words)}: FILE.onnx:{example}"
 
 
 def _is_static(dim: Any) -> bool:

@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from dataflows.onnx_graph import Graph
+from dataflows.onnx_layers import NotALayer
+from dataflows.onnx_types import stored_as
 from dataflows.traffic import TrafficLayer
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ _FIRST = {
 def traffic_of(node: NodeProto, graph: Graph, name: str, after: str) -> TrafficLayer | None:
     """Return what an element-wise, pooling, normalising or moving node reads and writes.
 
-    Tensors are counted once each and at 8 bits. None for other operators and where a shape is not known; parameters such
-    as bounds and window sizes are not counted.
+    Tensors are counted once each, at the width of the first input where that is quantised and at 8 bits elsewhere. None
+    for other operators and where a shape is not known; parameters such as bounds and window sizes are not counted.
     """
     op = _ALL.get(node.op_type) or _FIRST.get(node.op_type)
     if op is None or node.domain not in ("", "ai.onnx") or not node.output:
@@ -41,4 +43,8 @@ def traffic_of(node: NodeProto, graph: Graph, name: str, after: str) -> TrafficL
     reads, writes = (sum(math.prod(shape) for shape in shapes if shape is not None) for shapes in (inputs, outputs))
     if None in inputs or None in outputs or min(reads, writes) < 1:
         return None
-    return TrafficLayer(name, op, reads, writes, after=after)
+    try:
+        stored = stored_as(node.input[0], graph)
+    except NotALayer:
+        stored = None
+    return TrafficLayer(name, op, reads, writes, stored.bits if stored else 8, after)

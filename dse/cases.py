@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.errors import SpecError
-from dataflows.networks import onnx_file
+from dataflows.networks import image_size, onnx_file
 from dataflows.workload import Layer, Network
 from dse.job import Job
 from mappers.network import NetworkMapping
@@ -118,7 +118,7 @@ def _quantised(job: Job, names: Sequence[str]) -> tuple[dict[str, Any] | None, s
         return None, f"the quantiser makes 8-bit tensors, the array takes {job.budget.bits} bits"
     from sim.quantize import extract, quantize_model
 
-    size = job.shapes or _catalogue_size(job.network)
+    size = job.shapes or image_size(job.network)
     if size is None:
         return None, "the input size of the network is not given (field input)"
     calibration, image = images(job.image, size)
@@ -129,15 +129,6 @@ def _quantised(job: Job, names: Sequence[str]) -> tuple[dict[str, Any] | None, s
         return None, f"the network could not be quantised: {error}"
     note = f"int8 post-training quantisation by onnxruntime, {len(calibration)} calibration crops and a test crop of {job.image}"
     return {layer.layer.name: layer for layer in found}, note
-
-
-def _catalogue_size(text: str) -> tuple[int, int] | None:
-    from dataflows.networks import entry
-
-    if text.lower().endswith(".onnx"):
-        return None
-    known = entry(text)
-    return known.size or (224, 224)
 
 
 def images(source: str, size: tuple[int, int]) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:

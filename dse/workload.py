@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dataflows.networks import entry, network, onnx_file
-from dataflows.onnx_import import Imported, import_onnx
+from dataflows.networks import imported, network, onnx_file
+from dataflows.onnx_import import Imported
 from dataflows.workload import Network
 
 
@@ -17,14 +17,10 @@ def load(text: str, shapes: tuple[int, int] | None, bits: int) -> Imported:
     SpecError
         See `dataflows.networks.network`.
     """
-    path = onnx_file(text)
-    if path is None:
+    if onnx_file(text) is None:
         found = Imported(network(text, shapes), ())
     else:
-        known = None if text.lower().endswith(".onnx") else entry(text)
-        name, source = (known.name, known.source) if known else (path.stem, str(path))
-        shapes = shapes or (known.size if known else None)
-        found = import_onnx(path, shapes, name=name, source=source).require_complete()
+        found = imported(text, shapes).require_complete()
     return replace(found, network=_at_width(found.network, bits))
 
 

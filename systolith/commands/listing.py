@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflows.errors import SpecError
+from dataflows.workload import Layer, Network
 from dataflows.yaml_lines import parse_yaml
 from systolith import console, specs
 from systolith import presets as bundled
@@ -15,19 +16,24 @@ from systolith.commands.common import Json, Seed, emit_json
 
 Name = Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="Show the layers of this network instead of the list.")]
 Coverage = Annotated[bool, typer.Option("--coverage", help="Say for every ONNX node where it runs, and why.")]
+Yaml = Annotated[bool, typer.Option("--yaml", help="Print the network as a layer file, to be changed and given back.")]
 Size = Annotated[str | None, typer.Option("--size", metavar="HxW", help="Input size of a network that leaves it open.")]
 
 
-def networks(name: Name = None, coverage: Coverage = False, size: Size = None, json: Json = False, seed: Seed = 0) -> None:
-    """List the networks, or the layers or the node coverage of one."""
+def networks(
+    name: Name = None, coverage: Coverage = False, size: Size = None, yaml: Yaml = False, json: Json = False, seed: Seed = 0
+) -> None:
+    """List the networks, or the layers, the data movement or the node coverage of one."""
+    from dataflows.layer_write import write_layers
     from dataflows.networks import network, networks_json
 
     shape = image_size(size)
+    if yaml and (json or coverage):
+        raise SpecError("networks", "--yaml", "one of --yaml, --json and --coverage", "remove one of them")
     if name is None:
-        if coverage or shape:
-            raise SpecError(
-                "networks", "no network", "a network name with --coverage or --size", "write for example: ocr_det --coverage"
-            )
+        if coverage or shape or yaml:
+            allowed = "a network name with --coverage, --size or --yaml"
+            raise SpecError("networks", "no network", allowed, "write for example: ocr_det --coverage")
         rows = networks_json()
         if json:
             emit_json(rows, seed)
@@ -41,25 +47,42 @@ def networks(name: Name = None, coverage: Coverage = False, size: Size = None, j
     net = network(name, shape)
     if json:
         emit_json(net.to_dict() | {"macs": net.macs}, seed)
-        return
-    columns = ("layer", "kind", "N", "G", "K", "C", "P", "Q", "R", "S", "stride", "macs", "parameters")
+    elif yaml:
+        console.show(write_layers(net).rstrip("\n"))
+    else:
+        _show(net)
+
+
+def _show(net: Network) -> None:
+    """Print the layers of a network and what moves between them."""
+    columns = ("layer", "kind", "bits", "N", "G", "K", "C", "P", "Q", "R", "S", "stride", "macs", "weights")
     rows = (
-        (x.name, x.kind, x.N, x.G, x.K, x.C, x.P, x.Q, x.R, x.S, f"{x.stride[0]}x{x.stride[1]}", x.macs, x.parameters)
+        (
+            x.name, x.kind, _operands(x), x.N, x.G, x.K, x.C, x.P, x.Q, x.R, x.S, f"{x.stride[0]}x{x.stride[1]}", x.macs,
+            x.parameters,
+        )
         for x in net.layers
-    )
+    )  # fmt: skip
     console.show_table(f"{net.name}: {len(net.layers)} layers, {net.macs:,} MACs, {net.parameters:,} parameters", columns, rows)
+    if net.traffic:
+        words = sum(entry.words for entry in net.traffic)
+        title = f"between them: {len(net.traffic)} operations without MACs, {words:,} words read and written"
+        keys = ("name", "op", "bits", "input_words", "output_words", "after")
+        console.show_table(title, keys, ([getattr(entry, key) for key in keys] for entry in net.traffic))
+
+
+def _operands(layer: Layer) -> str:
+    """Return inputs x weights, and outputs where they differ: ``u8x8>16`` has unsigned inputs of 8 bits."""
+    sign = {True: "", False: "u"}
+    text = f"{sign[layer.input_signed]}{layer.input_bits}x{sign[layer.weight_signed]}{layer.weight_bits}"
+    return text if layer.output_width == layer.input_bits else f"{text}>{layer.output_width}"
 
 
 def _show_coverage(name: str, shape: tuple[int, int] | None, json: bool, seed: int) -> None:
     """Print the coverage table of an ONNX network, rejected nodes included."""
-    from dataflows.networks import entry
-    from dataflows.onnx_import import import_onnx
+    from dataflows.networks import imported
 
-    if name.endswith(".onnx"):
-        found = import_onnx(name, shape)
-    else:
-        known = entry(name)
-        found = import_onnx(known.path(), shape or known.size, name=known.name, source=known.source)
+    found = imported(name, shape)
     rows = [row.to_dict() for row in found.coverage]
     if json:
         emit_json({"network": found.network.name, "counts": dict(found.counts()), "coverage": rows}, seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ FLOAT = TensorProto.FLOAT
 
 
 def save(
-    path: Path, nodes: Sequence[Any], inputs: dict[str, Sequence[Any]], outputs: Sequence[str],
-    constants: dict[str, Any] | None = None, opset: int = 17,
+    path: Path, nodes: Sequence[Any], inputs: Mapping[str, Sequence[Any]], outputs: Sequence[str],
+    constants: Mapping[str, Any] | None = None, opset: int = 17,
 ) -> Path:  # fmt: skip
     """Write a model; constants become initializers."""
     graph = helper.make_graph(

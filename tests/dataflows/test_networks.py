@@ -101,7 +101,7 @@ def test_which_networks_have_a_file(tmp_path):
     [
         ("bert_base:sq=3", None, "seq"), ("bert_base:seq=513", None, "512"), ("bert_base:seq=0", None, "from 1"),
         ("bert_base:seq=x", None, "integer"), ("bert_base:seq", None, "integer"), ("bert_base:seq=3,seq=4", None, "once"),
-        ("gpt2:seq=4,new=5", None, "seq=4"), ("resnet50:batch=2", None, "no options"), ("vgg16", (2, 2), "no input size"),
+        ("gpt2:seq=4,new=5", None, "seq=4"), ("resnet50:batch=2", None, "gpu_0/data_0"), ("vgg16", (2, 2), "no input size"),
         ("unet", (300, 400), "square"), ("unet:size=572", (300, 300), "once"), ("unet:size=20", None, "enc"),
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from dataflows.errors import SpecError
 from dataflows.networks import entry, network
 from dataflows.onnx_graph import Graph
 from dataflows.onnx_import import import_onnx
@@ -109,20 +110,55 @@ def test_transposed_nodes_that_cannot_be_mapped(folder, inputs, attributes, stat
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "groups"), [((2, 3, 4, 5), (2, 3, 5, 6), 6), ((4, 5), (5, 6), 1), ((2, 3, 4, 5), (1, 3, 5, 6), None)]
-)
-def test_products_of_activations(folder, a, b, groups):
-    nodes = [node("MatMul", ["x", "z"], ["y"], "qk")]
-    path = save(folder / "p.onnx", nodes, {"x": a, "z": b}, ["y"])
-    assert import_onnx(path).coverage[0].status == "host"
-    found = import_onnx(path, products=True)
-    if groups is None:
-        assert (found.coverage[0].status, "share operands" in found.coverage[0].reason) == ("host", True)
-        return
-    (layer,) = found.network.layers
-    assert (layer.G, layer.Q, layer.K, layer.C, found.network.parameters) == (groups, 4, 6, 5, 0)
-    data = [np.ones(shape, np.float32) for shape in (a, b)]
-    assert layer.macs == np.matmul(*data).sum()  # every product is 1
+    ("a", "b", "sizes"),
+    [
+        ((2, 3, 4, 5), (2, 3, 5, 6), (6, 4, 6)), ((4, 5), (5, 6), (1, 4, 6)), ((2, 3, 4, 5), (1, 3, 5, 6), (3, 8, 6)),
+        ((2, 1, 4, 5), (1, 3, 5, 6), (1, 8, 18)), ((3, 4, 5), (2, 3, 5, 6), (3, 4, 12)), ((5,), (2, 5, 6), (1, 1, 12)),
+        ((2, 4, 5), (5,), (1, 8, 1)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stored", ["", "x", "z"])
+def test_products_broadcast_as_numpy_does(folder, a, b, sizes, stored):
+    """Of two activations, or with weights on either side, different ones for each product of the batch or not."""
+    data = {"x": np.ones(a, np.float32), "z": np.ones(b, np.float32)}
+    inputs = {name: array.shape for name, array in data.items() if name != stored}
+    constants = {stored: data[stored]} if stored else {}
+    path = save(folder / "p.onnx", [node("MatMul", ["x", "z"], ["y"], "qk")], inputs, ["y"], constants)
+    assert import_onnx(path).coverage[0].status == ("mapped" if stored else "host")
+    found = import_onnx(path, products=True).network
+    (layer,) = found.layers
+    groups, rows, columns = sizes
+    if stored == "x":
+        rows, columns = columns, rows
+    assert (layer.G, layer.Q, layer.K, layer.C) == (groups, rows, columns, 5)
+    result = np.matmul(data["x"], data["z"])
+    assert layer.macs == result.sum()  # every product is 1
+    assert layer.output_words == result.size
+    assert found.parameters == (data[stored].size if stored else 0)
+    assert (layer.parameters, layer.input_words) == (data[stored or "z"].size, data["z" if stored == "x" else "x"].size)
+
+
+@pytest.mark.parametrize(("a", "b"), [((2, 3, 4, 5), (4, 3, 5, 6)), ((4, 5), (6, 7)), ((), (3, 4))])
+def test_products_that_do_not_fit_are_errors(folder, a, b):
+    path = save(folder / "p.onnx", [node("MatMul", ["x", "w"], ["y"], "n")], {"x": a}, ["y"], {"w": weights(*b)})
+    with pytest.raises(SpecError, match=r"shapes|scalar|inner sizes|batches"):
+        import_onnx(path).require_complete()
+
+
+@pytest.mark.parametrize("trans_a", [0, 1])
+@pytest.mark.parametrize("trans_b", [0, 1])
+@pytest.mark.parametrize("stored", ["", "x", "w"])
+def test_gemm_of_any_operands(folder, trans_a, trans_b, stored):
+    data = {"x": weights(*((5, 7) if trans_a else (7, 5))), "w": weights(*((3, 5) if trans_b else (5, 3)))}
+    gemm = node("Gemm", ["x", "w"], ["y"], "g", transA=trans_a, transB=trans_b)
+    inputs = {name: array.shape for name, array in data.items() if name != stored}
+    path = save(folder / "g.onnx", [gemm], inputs, ["y"], {stored: data[stored]} if stored else {})
+    assert import_onnx(path).coverage[0].status == ("mapped" if stored else "host")
+    found = import_onnx(path, products=True).network
+    (layer,) = found.layers
+    rows, columns = (3, 7) if stored == "x" else (7, 3)
+    assert (layer.kind, layer.Q, layer.K, layer.C) == ("gemm", rows, columns, 5)
+    assert found.parameters == (data[stored].size if stored else 0)
 
 
 def test_a_detector_with_its_upward_layers():
@@ -133,6 +169,18 @@ def test_a_detector_with_its_upward_layers():
     assert len(ups) == 2 * 4
     assert whole.macs - plain.macs == sum(layer.macs for layer in ups)
     assert whole.parameters - plain.parameters == sum(layer.parameters for layer in ups)
+    named = network("ocr_det:transposed=phases")
+    assert (named.layers, named.name) == (whole.layers, "ocr_det-transposed_phases")
+
+
+def test_a_recogniser_with_its_attention():
+    """13 MatMul nodes: nine with weights, and Q x K^T and P x V of two blocks."""
+    plain, whole = network("ocr_rec"), network("ocr_rec:products=batched")
+    products = [layer for layer in whole.layers if layer not in plain.layers]
+    assert [(layer.G, layer.Q, layer.K, layer.C) for layer in products] == [
+        (8, 40, 40, 15), (8, 40, 15, 40), (8, 40, 40, 15), (8, 40, 15, 40),
+    ]  # fmt: skip
+    assert (len(plain.layers) + 4, plain.parameters) == (len(whole.layers), whole.parameters)
 
 
 def test_host_nodes_are_traffic(folder):

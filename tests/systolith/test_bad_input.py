@@ -65,6 +65,19 @@ CASES = {
     ),
     "size that is no size": (None, ["networks", "ocr_det", "--size", "320"], 2, ["--size", "320", "HxW"]),
     "missing network file": (None, ["networks", "nowhere.onnx"], 2, ["nowhere.onnx"]),
+    "network with an unknown option": (None, ["networks", "ocr_det:transpose=phases"], 2, ["transpose", "'transposed'"]),
+    "network with a word it does not know": (
+        None, ["map", "ocr_det:transposed=yes", "--arch", "ws-8x8"], 2, ["transposed", "yes", "host or phases"],
+    ),
+    "network with two sizes": (None, ["networks", "ocr_det:size=64x64", "--size", "32x32"], 2, ["size, once"]),
+    "layers and coverage at once": (None, ["networks", "ocr_det", "--yaml", "--coverage"], 2, ["--yaml", "--coverage"]),
+    "signs that are none": (None, ["networks", CONV + ",input_signed=perhaps"], 2, ["conv:input_signed", "perhaps"]),
+    "outputs wider than the array stores": (
+        None, ["map", CONV + ",output_bits=16", "--arch", "ws-8x8"], 1, ["output bits", "needs 16, has 8", "requantise"],
+    ),
+    "layer file of traffic alone": (
+        "- {pool: {op: maxpool, C: 1, H: 2, W: 2, R: 2, S: 2}}\n", ["networks", "{}"], 2, ["{}:1", "at least one layer"],
+    ),
     "coverage of nothing": (None, ["networks", "--coverage"], 2, ["--coverage"]),
     "missing specification": (None, ["explore", "nowhere.yaml"], 2, ["nowhere.yaml", "no such file"]),
     "specification without a network": ("budget: {macs: 64}\n", ["explore", "{}"], 2, ["{}", "network", "required"]),

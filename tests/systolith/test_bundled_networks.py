@@ -36,6 +36,8 @@ def test_every_network_prints_its_table(systolith, name):
     ran, net = systolith("networks", name), network(name)
     assert ran.code == 0
     assert f"{net.macs:,} MACs" in ran.out
+    assert f"between them: {len(net.traffic)} operations" in ran.out
+    assert [entry.name for entry in net.traffic if entry.name not in ran.out] == []
     data = systolith("networks", name, "--json").json
     assert (data["macs"], len(data["layers"]), len(data["traffic"])) == (net.macs, len(net.layers), len(net.traffic))
 
@@ -47,6 +49,23 @@ def test_options_and_files_reach_the_command_line(systolith, folder):
     (folder / "net.csv").write_text("Layer,M,N,K,\nQKT,1024,0,64,\n")
     ran = systolith("networks", "net.csv")
     assert (ran.code, "net.csv:2: N" in ran.err) == (2, True)
+
+
+def test_a_network_leaves_as_a_layer_file_and_comes_back(systolith, folder):
+    ran = systolith("networks", "mobilenet_v2:size=96", "--yaml")
+    (folder / "net.yaml").write_text(ran.out)
+    assert network("net.yaml") == network("mobilenet_v2:size=96")
+    assert systolith("networks", "net.yaml", "--json").json["traffic"][0]["op"] == "add"
+
+
+def test_operands_and_options_are_printed(systolith):
+    ran = systolith("networks", "gemm:M=4,N=4,K=4,weight_bits=4,input_signed=false,output_bits=16")
+    assert (ran.code, "u8x4>16" in ran.out) == (0, True)
+    assert "Conv_0" in systolith("networks", "ocr_cls:size=48x96", "--coverage").out
+    upward = "ocr_det:transposed=phases,size=64x64"
+    assert "transposed: 4 stride phases" in systolith("networks", upward, "--coverage").out
+    rows = systolith("map", upward, "--arch", "ws-16x16", "--mapper", "naive", "--json").json["layers"]
+    assert any(row["name"].endswith(".0x0") for row in rows)
 
 
 def test_coverage_is_for_networks_with_a_file(systolith):

@@ -10,6 +10,7 @@ import pytest
 
 from dataflows.layer_kinds import KINDS
 from dataflows.networks import TableEntry, catalogue, network
+from dataflows.onnx_options import CHOICES
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/workloads.md").read_text()
 
@@ -37,6 +38,12 @@ def test_the_table_of_networks_is_true():
     for name, (macs, weights, options) in rows.items():
         assert (macs, weights) == (f"{network(name).macs:,}", f"{network(name).parameters:,}")
         assert options == ", ".join(found[name].options)
+
+
+def test_every_option_of_onnx_networks_is_named():
+    for option, (usual, other) in CHOICES.items():
+        assert f"`{option}={other}`" in TEXT
+        assert f"`{usual}`" in TEXT
 
 
 @pytest.mark.parametrize("kind", KINDS)
