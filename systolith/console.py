@@ -12,6 +12,7 @@ import rich.box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 PIPE_WIDTH = 150  # columns of a table that goes into a file or a pipe
 QUIET_SECONDS = 10
@@ -37,6 +38,16 @@ def show(text: str) -> None:
     _console(stderr=False).print(text, soft_wrap=True)
 
 
+def show_styled(text: Text) -> None:
+    """Print a line of styled result text to standard output; plain where that is no terminal."""
+    _console(stderr=False).print(text, soft_wrap=True)
+
+
+def width() -> int:
+    """Columns of standard output, `PIPE_WIDTH` where it is no terminal."""
+    return _console(stderr=False).width
+
+
 def show_json(data: Any) -> None:
     """Print a result as JSON to standard output; NaN and infinity are refused, they are not JSON."""
     print(json.dumps(data, indent=2, allow_nan=False, default=_plain))
@@ -55,11 +66,12 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
         numeric = bool(body) and all(isinstance(row[i], (int, float)) for row in body)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in body:
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(cell(value) for value in row))
     _console(stderr=False).print(table)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return a value as tables show it."""
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dataflows.errors import SpecError
 from dataflows.mapping import Mapping, uncommented
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import NestCost, evaluate
-from dataflows.nest.nest import spelled_out
 from dataflows.nest.rules import Rules
 from dataflows.nest.text import is_compact, parse_compact
 from dataflows.workload import Layer
-from systolith import console
+from systolith import console, pictures
 from systolith.mapping_file import mapping_text, nests, only
+
+KEYS = ("layer", "count", "cycles", "energy_pj", "edp", "utilization", "bound")
 
 
 def nest_costs(
@@ -62,11 +64,10 @@ def read(argument: str, layers: list[Layer], arch: Architecture) -> dict[str, Ma
     return nests(text, source, layers)
 
 
-def show(results: list[dict[str, Any]], mappings: dict[str, Mapping], arch: Architecture) -> None:
+def show(results: list[dict[str, Any]], mappings: dict[str, Mapping], arch: Architecture, layers: Iterable[Layer]) -> None:
     """Print a line per layer, and for a single layer its words and energy level by level and the nest."""
-    keys = ("layer", "count", "cycles", "energy_pj", "edp", "utilization", "bound")
     title = f"{arch.name}, mode timeloop"
-    console.show_table(title, keys, ([row[key] for key in keys] for row in results))
+    console.show_table(title, KEYS, ([row[key] for key in KEYS] for row in results))
     if len(results) > 1:
         return
     (row,) = results
@@ -78,5 +79,6 @@ def show(results: list[dict[str, Any]], mappings: dict[str, Mapping], arch: Arch
     console.show_table("words", ("level", "tensor", "reads", "writes", "tile", "energy_pj"), body)
     parts = {name: pj for part in ("mac", "network", "leakage") for name, pj in row["energy_by_level"][part].items() if pj}
     console.show("besides: " + ", ".join(f"{name} {pj:.4e} pJ" for name, pj in parts.items()))
-    console.show("cycles: " + ", ".join(f"{name} {cycles:,}" for name, cycles in row["cycles_by_limit"].items()))
-    console.show("\n" + str(spelled_out(mappings[row["layer"]], arch)))
+    console.show("cycles: " + ", ".join(f"{name} {cycles:,}" for name, cycles in row["cycles_by_limit"].items()) + "\n")
+    for drawn in pictures.timeloop(results, layers, mappings, arch):
+        pictures.show(drawn)

@@ -9,9 +9,10 @@ import typer
 from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
+from dataflows.picture.model import Picture
 from dataflows.tiling import violations
 from dataflows.workload import Layer
-from systolith import console, specs
+from systolith import console, pictures, specs
 from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
 from systolith.commands.mapping import LayerOption, only
 from systolith.mapping_file import read_mappings
@@ -27,6 +28,8 @@ RulesOption = Annotated[
     typer.Option("--rules", metavar="KEY=VALUE,...", help="Mode timeloop: halo=physical, window=exact, psums=strict."),
 ]
 
+KEYS = ("layer", "count", "cycles", "bound_cycles", "energy_pj", "utilization", "bound")
+
 
 def cost(
     network: NetworkArgument,
@@ -35,6 +38,7 @@ def cost(
     layer: LayerOption = None,
     rules: RulesOption = None,
     check: Check = False,
+    html: pictures.Html = None,
     json: Json = False,
     seed: Seed = 0,
 ) -> None:
@@ -47,29 +51,37 @@ def cost(
     if nest_arch is not None:
         results, nests = nest_cost.nest_costs(chosen, nest_arch, mapping, nest_spec.rules(rules), check=check)
         if not json:
-            nest_cost.show(results, nests, nest_arch)
+            nest_cost.show(results, nests, nest_arch, (one for one, _ in chosen))
+        if html:
+            drawn = pictures.timeloop(results, (one for one, _ in chosen), nests, nest_arch)
+            pictures.write(html, f"{network} on {nest_arch.name}, mode timeloop", nest_cost.KEYS, results, drawn)
     else:
         if rules is not None:
             raise SpecError("--rules", rules, "an architecture of mode timeloop", "leave it out: the rules are the hardware's")
         acc = specs.accelerator(arch)
-        results = _machine_costs(chosen, acc, mapping, check)
+        results, drawn = _machine_costs(chosen, acc, mapping, check)
         if not json:
-            keys = ("layer", "count", "cycles", "bound_cycles", "energy_pj", "utilization", "bound")
-            console.show_table(f"{acc.name}, per layer", keys, ([row[key] for key in keys] for row in results))
+            console.show_table(f"{acc.name}, per layer", KEYS, ([row[key] for key in KEYS] for row in results))
+            if len(drawn) == 1:
+                pictures.show(drawn[0])
+        if html:
+            pictures.write(html, f"{network} on {acc.name}", KEYS, results, drawn)
     if json:
         emit_json(results, seed)
     if check:
         _report(results)
 
 
-def _machine_costs(chosen: list[tuple[Layer, int]], acc: Accelerator, mapping: str, check: bool) -> list[dict[str, Any]]:
-    """Cost layers on our own hardware; cycles are those of the exact schedule."""
+def _machine_costs(
+    chosen: list[tuple[Layer, int]], acc: Accelerator, mapping: str, check: bool
+) -> tuple[list[dict[str, Any]], list[Picture]]:
+    """Cost layers on our own hardware and draw their nests; cycles are those of the exact schedule."""
     from dataflows.cost import evaluate
     from dataflows.program import program_beats
     from dataflows.schedule import schedule
 
     nests = read_mappings(mapping, [one for one, _ in chosen], acc)
-    results = []
+    results, drawn = [], []
     with console.progress("cost") as tick:
         for done, (one, count) in enumerate(chosen):
             tick(done, len(chosen), one.name)
@@ -79,7 +91,8 @@ def _machine_costs(chosen: list[tuple[Layer, int]], acc: Accelerator, mapping: s
             cycles = schedule(walked, acc, tiling).cycles
             row = evaluate(walked, acc, tiling, cycles=cycles, program_beats=program_beats(acc), check=check).to_dict()
             results.append({**row, "count": count})
-    return results
+            drawn.append(pictures.machine(walked, acc, tiling, row))
+    return results, drawn
 
 
 def _report(results: list[dict[str, Any]]) -> None:

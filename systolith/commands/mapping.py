@@ -11,14 +11,18 @@ import typer
 
 from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
-from dataflows.tiling import Tiling, mapping_of
+from dataflows.picture.model import Picture
+from dataflows.tiling import Tiling
 from dataflows.workload import Layer, Network
-from systolith import console, specs
+from systolith import console, pictures, specs
 from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
 from systolith.textspec import suggestion
 
 if TYPE_CHECKING:
     from mappers.base import Mapper
+    from mappers.network import LayerMapping
+
+KEYS = ("name", "count", "cycles", "energy_pj", "edp", "utilization", "bound", "evaluated")
 
 
 class Objective(StrEnum):
@@ -48,6 +52,7 @@ def map_command(
     layer: LayerOption = None,
     mapper: Which = MapperName.search,
     objective: What = Objective.edp,
+    html: pictures.Html = None,
     json: Json = False,
     seed: Seed = 0,
 ) -> None:
@@ -65,19 +70,26 @@ def map_command(
         tick(0, 1, f"map {net.name}")
         mapped = map_network(net, acc, make(mapper), objective.value, seed, exact_cycles=exact)
     data = mapped.to_dict(acc)
+    title = f"{net.name} on {acc.name}, by {objective.value}"
+    drawn = [_draw(each, acc) for each in mapped.layers] if html or len(mapped.layers) == 1 else []
+    if html:
+        pictures.write(html, title, KEYS, data["layers"], drawn)
     if json:
         emit_json(data, seed)
         return
-    keys = ("name", "count", "cycles", "energy_pj", "edp", "utilization", "bound", "evaluated")
-    console.show_table(
-        f"{net.name} on {acc.name}, by {objective.value}", keys, ([row[key] for key in keys] for row in data["layers"])
-    )
+    console.show_table(title, KEYS, ([row[key] for key in KEYS] for row in data["layers"]))
     total = data["total"]
     figures = f"{total['cycles']:,} cycles, {total['energy_pj']:.4e} pJ, EDP {total['edp']:.4e} pJ x cycles"
     console.show(f"total: {figures}; mapped in {total['seconds']:.1f} s")
-    if len(mapped.layers) == 1:
-        result = mapped.layers[0].result
-        console.show("\n" + str(mapping_of(result.layer, acc, result.tiling)))
+    if len(drawn) == 1:
+        console.show("")
+        pictures.show(drawn[0])
+
+
+def _draw(each: LayerMapping, acc: Accelerator) -> Picture:
+    """Draw the nest of a layer, under its own name."""
+    result = each.result
+    return pictures.machine(replace(result.layer, name=each.name), acc, result.tiling, result.cost.to_dict())
 
 
 def make(name: MapperName) -> Mapper:
