@@ -12,11 +12,11 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
-from dataflows.datapath import OPERANDS
 from dataflows.nest.architecture import StorageLevel
 from dataflows.nest.counts import MAC, Counts, Flow
 from dataflows.nest.nest import Nest
 from dataflows.nest.rules import TENSORS, Rules
+from dataflows.nest.zeros import active_share, density
 
 Number = int | Fraction | float
 OUTPUTS = TENSORS.index("outputs")
@@ -91,7 +91,7 @@ def _scaled(nest: Nest, counts: Counts, rules: Rules, flow: Flow, level: int, re
     partial, final = rates(nest, counts, rules, level, flow.tensor)
     share = stored_share(nest, counts, rules, level, flow.tensor)
     if flow.child == MAC:
-        share *= active_share(nest, flow.tensor)
+        share *= active_share(nest, flow.tensor, level)
     last = flow.first if level == len(nest.storage) - 1 else 0
     return Charge(flow, level, reads * partial * share, ((writes - last) * partial + last * final) * share)
 
@@ -105,11 +105,6 @@ def rates(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: str) -> 
     return per_word(storage, unit, bits.partial), per_word(storage, unit, bits.final)
 
 
-def density(nest: Nest, tensor: str) -> float:
-    """Return the share of a tensor's words that are not zero; outputs count as dense, as their sums are."""
-    return {"weights": nest.layer.weight_density, "inputs": nest.layer.input_density}.get(tensor, 1.0)
-
-
 def stored_share(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: str) -> Number:
     """Return the expected bits of a tensor in its format over its dense bits; a tile is a block of its own."""
     form = nest.storage[level].formats[TENSORS.index(tensor)]
@@ -117,30 +112,6 @@ def stored_share(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: s
         return 1
     words = counts.tiles[level][tensor]
     return form.ratio(density(nest, tensor), width(nest, level, tensor, rules).final, words)
-
-
-def active_share(nest: Nest, tensor: str) -> Number:
-    """Return the share of a tensor's accesses at the multipliers that zeros do not save.
-
-    Sums are touched for products that are done. An operand is read where the other one is known not to be zero: the
-    other one is gated or skipped, and is either stored with an index of its zeros or read first, because this one is not.
-    """
-    path = nest.arch.datapath
-    if path is None:
-        return 1
-    watched = path.gate | path.skip
-    if tensor == "outputs":
-        return math.prod(density(nest, operand) for operand in watched)
-    (other,) = (operand for operand in OPERANDS if operand != tensor)
-    if other not in watched or (tensor in watched and not _indexed(nest, other)):
-        return 1
-    return density(nest, other)
-
-
-def _indexed(nest: Nest, tensor: str) -> bool:
-    """Whether the innermost level that holds a tensor stores where its zeros are."""
-    level = next(i for i, holds in enumerate(nest.holds) if tensor in holds)
-    return nest.storage[level].formats[TENSORS.index(tensor)].kind != "dense"
 
 
 def tile_bits(nest: Nest, counts: Counts, rules: Rules, level: int) -> list[int]:

@@ -43,7 +43,7 @@ class Flow(NamedTuple):
     once : int
         Words that pass the parent when all children are filled, or emptied, one time.
     once_inside : int
-        Words that then pass the children.
+        Words that then pass the children. Both are left 0 at the multipliers.
     """
 
     tensor: str
@@ -236,10 +236,12 @@ class _Edge:
             for dim, extent, _, _ in spreads:
                 if dim not in RELEVANT["outputs"]:
                     first *= extent
+        if self.child == MAC:
+            return Flow("outputs", self.parent, MAC, updates - first, updates, added=every - updates, first=first)
         fills = drains = 0
-        if self.child != MAC and self.rules.psums == "timeloop":
+        if self.rules.psums == "timeloop":
             fills = every
-        elif self.child != MAC:
+        else:
             fills, drains = own * self.distinct * self.parents - first, every
         return Flow(
             "outputs", self.parent, self.child, updates - first, updates, fills, drains, 0, every - updates, first,

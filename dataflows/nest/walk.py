@@ -81,7 +81,7 @@ def differences(nest: Nest, counts: Counts, walked: Walk, rules: Rules | None = 
     found = []
     seen = set()
     for flow in counts.flows:
-        for kind in ("reads", "updates", "fills", "drains", "shared", "added", "first"):
+        for kind in flow._fields[3:]:
             key = (flow.tensor, flow.parent, flow.child, kind)
             seen.add(key)
             if getattr(flow, kind) != walked.flows[key]:
@@ -273,6 +273,8 @@ class _Walker:
         self.rows.count(child, tensor, "writes", fresh)
         self.rows.count(parent, tensor, "reads", self.side_by_side(tensor, parent, child, fetched))
         self.add(tensor, parent, child, reads=reads, fills=fills, shared=fills - reads)
+        if not old:
+            self.add(tensor, parent, child, once=reads, once_inside=fills)
 
     def exchange(self, parent: int, child: int, now: tuple[int, ...]) -> None:
         """Send away partial sums that are done for now, and bring those that are continued."""
@@ -320,6 +322,8 @@ class _Walker:
             first=len(kept - there), drains=every if self.rules.psums == "strict" else 0,
         )  # fmt: skip
         there |= kept
+        self.tally["outputs", parent, child, "once"] = len(sent)
+        self.tally["outputs", parent, child, "once_inside"] = every
 
     def multiply(self, tensor: str, parent: int, now: tuple[int, ...]) -> None:
         """Serve all multipliers for one step."""
