@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dataflows.errors import SpecError
+from dataflows.picture.html import fragment
+from dataflows.picture.model import Picture
+from dataflows.picture.style import STYLE
 from dse import charts, files
 
 RESULT = "result.json"
@@ -59,6 +62,7 @@ def page(result: Row) -> str:
         raise SpecError("jinja2", "not installed", "the jinja2 package, for the report", fix) from error
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"n": whole, "g": figure, "pct": percent, "level": lambda name: str(name).replace("_", " ")}
+    environment.filters["nest"] = lambda drawn: fragment(Picture.from_dict(drawn), title=False)
     text = (resources("dse") / "templates" / "report.html").read_text(encoding="utf-8")
     data = dict(result)
     pictures = {
@@ -67,7 +71,9 @@ def page(result: Row) -> str:
     }
     # "</" inside a script element would end it.
     embedded = json.dumps({key: value for key, value in data.items() if key != "trials"}).replace("</", "<\\/")
-    return environment.from_string(text).render(r=data, charts=pictures, embedded=embedded, energy=energy_table(data))
+    return environment.from_string(text).render(
+        r=data, charts=pictures, embedded=embedded, energy=energy_table(data), nest_style=STYLE
+    )  # fmt: skip
 
 
 def energy_rows(result: Row) -> list[dict[str, Any]]:

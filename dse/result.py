@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dataflows.arch import Accelerator
 from dataflows.cost import area_by_part
 from dataflows.onnx_import import Imported
+from dataflows.picture.machine import picture
 from dataflows.schedule import schedule
 from dataflows.tech import technology
 from dataflows.tiling import mapping_of
@@ -107,6 +109,7 @@ def _layer(net: Network, acc: Accelerator, each: Any) -> dict[str, Any]:
         "energy_pj": cost.energy_pj, "edp": cost.edp, "utilization": cost.utilization, "bound": cost.bound,
         "dram_bytes": beats * acc.memory.bus_bytes, "energy_by_level_pj": cost.energy_by_level, "levels": cost.levels,
         "mapping": nest.to_dict(), "nest": str(nest),
+        "picture": picture(replace(result.layer, name=each.name), acc, result.tiling, cost.to_dict()).to_dict(),
     }  # fmt: skip
 
 

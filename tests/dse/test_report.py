@@ -4,13 +4,21 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
 
+from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
+from dataflows.mapping import Mapping
 from dataflows.onnx_coverage import NodeStatus
 from dataflows.onnx_import import Imported
+from dataflows.picture.model import Picture
+from dataflows.picture.text import render
+from dataflows.schedule import schedule
+from dataflows.tiling import tiling_of
 from dse import files
 from dse.baselines import baselines
 from dse.explore import Found, finalists
@@ -118,12 +126,33 @@ def test_the_figures_are_shown(page, result):
     shown += [each["name"] for each in result["baselines"]] + [figure(each["edp"]) for each in result["baselines"]]
     for layer in best["layers"]:
         shown += [layer["name"], layer["shape"], whole(layer["cycles"]), figure(layer["energy_pj"] / 1e6)]
-        shown += [line.strip() for line in layer["nest"].splitlines()]
+        shown += render(Picture.from_dict(layer["picture"])).splitlines()
     shown += [entry["source"] for entry in result["technology_table"]["entries"].values()]
     shown += ["1 of 4 distinct layer shapes, each alone, with random inputs", result["naive_baseline"]["name"]]
     shown += ["777", "interpolates </script>", "<b>no</b> weights", "seed 5"]
     missing = [what for what in shown if what not in text]
     assert not missing
+
+
+def test_every_nest_on_the_page_is_the_mapping(folder, result, network):
+    """What can be copied from the page is read back as the mapping that was found."""
+    texts = re.findall(r"<pre>(.*?)</pre>", (folder / "report.html").read_text(), re.DOTALL)
+    acc, by_name = Accelerator.from_dict(result["best"]["accelerator"]), {layer.name: layer for layer in network.layers}
+    assert len(texts) == len(result["best"]["layers"])
+    for text, layer in zip(texts, result["best"]["layers"], strict=True):
+        flat = by_name[layer["name"]].flattened()
+        found, kept = (
+            tiling_of(flat, acc, each) for each in (Mapping.parse(unescape(text)), Mapping.from_dict(layer["mapping"]))
+        )
+        assert replace(found, order=kept.order) == kept
+        assert schedule(flat, acc, found).cycles == layer["cycles"]
+
+
+def test_results_without_pictures_show_plain_nests(result, tmp_path):
+    layers = [{key: value for key, value in layer.items() if key != "picture"} for layer in result["best"]["layers"]]
+    files.write_json(tmp_path / "result.json", result | {"best": result["best"] | {"layers": layers}})
+    write_report(tmp_path)
+    assert f"<pre>{layers[0]['nest']}</pre>" in (tmp_path / "report.html").read_text()
 
 
 def test_figures_add_up(result):
