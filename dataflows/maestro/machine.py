@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ class Machine:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SpecError(f"maestro.{name}", value, "a positive integer", "correct the value")
-        if not self.mac_pj > 0:
+        if not 0 < self.mac_pj < math.inf:
             raise SpecError("maestro.mac_pj", self.mac_pj, "a positive number of pJ", "correct the value")
 
     def travel(self, words: int) -> int:

@@ -13,12 +13,26 @@ from dataflows.picture.model import Picture
 from dataflows.tiling import violations
 from dataflows.workload import Layer
 from systolith import console, pictures, specs
-from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
+from systolith.commands.common import Json, NetworkArgument, Seed, emit_json
 from systolith.commands.mapping import LayerOption, only
 from systolith.mapping_file import read_mappings
 
+ArchOption = Annotated[
+    str,
+    typer.Option(
+        "--arch",
+        metavar="ARCH",
+        help="A preset, ENGINE:key=value,..., a YAML file, the folder of an exploration, maestro:dataflow=,pes= or "
+        "scalesim:rows=,cols=,dataflow=.",
+    ),
+]
 MappingFile = Annotated[
-    str, typer.Option("--mapping", metavar="MAPPING", help="Compact text, or a file: YAML, printed, compact, or `map --json`.")
+    str | None,
+    typer.Option(
+        "--mapping",
+        metavar="MAPPING",
+        help="Compact text, or a file: YAML, printed, compact, or `map --json`. Needed but for maestro: and scalesim:.",
+    ),
 ]
 Check = Annotated[
     bool, typer.Option("--check", help="Also walk every nest step by step and compare all counts; slow for large layers.")
@@ -34,7 +48,7 @@ KEYS = ("layer", "count", "cycles", "bound_cycles", "energy_pj", "utilization", 
 def cost(
     network: NetworkArgument,
     arch: ArchOption,
-    mapping: MappingFile,
+    mapping: MappingFile = None,
     layer: LayerOption = None,
     rules: RulesOption = None,
     check: Check = False,
@@ -44,8 +58,21 @@ def cost(
 ) -> None:
     """Cycles, energy and accesses of every layer under given mappings."""
     from dataflows.networks import network as find
-    from systolith import nest_cost, nest_spec
+    from systolith import nest_cost, nest_spec, peer_cost
 
+    peer = peer_cost.find(arch)
+    if peer is not None:
+        _without_mapping(peer.mode, mapping, rules, check)
+        results = peer_cost.peer_costs(only(find(network), layer).distinct(), peer)
+        if json:
+            emit_json(results, seed)
+        else:
+            peer_cost.show(results, peer)
+        peer_cost.warn(results, peer)
+        return
+    if mapping is None:
+        fix = "add --mapping; only maestro: and scalesim: come with one, and `systolith map` finds one for our own hardware"
+        raise SpecError("--mapping", "nothing", "compact text, or a file with the mapping of every layer", fix)
     chosen = only(find(network), layer).distinct()
     nest_arch = nest_spec.find(arch)
     if nest_arch is not None:
@@ -70,6 +97,14 @@ def cost(
         emit_json(results, seed)
     if check:
         _report(results)
+
+
+def _without_mapping(mode: str, mapping: str | None, rules: str | None, check: bool) -> None:
+    """Refuse options that mean nothing where the tool has its own mapping and its own rules."""
+    given = {"--mapping": mapping, "--rules": rules, "--check": check or None}
+    for option, value in given.items():
+        if value is not None:
+            raise SpecError(option, value, f"nothing in mode {mode}, which has a mapping and rules of its own", "leave it out")
 
 
 def _machine_costs(

@@ -1,0 +1,173 @@
+"""``cost`` in modes ``maestro`` and ``scalesim``: architectures that come with their mapping, costed as those tools do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataflows.errors import SpecError, suggestion
+from dataflows.floors import below_floor, floors
+from dataflows.maestro import NAMED, Directives, Machine, evaluate
+from dataflows.nest import scalesim
+from dataflows.workload import Layer
+from systolith import console
+from systolith.textspec import integer, pairs, split_head
+
+MODES = ("maestro", "scalesim")
+KEYS = {
+    "maestro": ("dataflow", "pes", "simd", "noc_bw", "noc_latency", "offchip_bw", "buffering", "mac_pj"),
+    "scalesim": ("rows", "cols", "dataflow"),
+}
+NEEDED = {"maestro": ("dataflow", "pes"), "scalesim": ("rows", "cols", "dataflow")}
+EXAMPLE = {"maestro": "maestro:dataflow=kcp_ws,pes=256", "scalesim": "scalesim:rows=32,cols=32,dataflow=ws"}
+COLUMNS = {
+    "maestro": ("layer", "count", "cycles", "floor_cycles", "energy_pj", "edp", "utilization", "bound"),
+    "scalesim": ("layer", "count", "cycles", "floor_cycles", "folds", "utilization"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A tool and the hardware it is asked about.
+
+    Attributes
+    ----------
+    text : str
+        As the user wrote it.
+    mode : str
+        One of `MODES`.
+    cost : callable
+        Layer to the JSON form of its cost.
+    """
+
+    text: str
+    mode: str
+    cost: Callable[[Layer], dict[str, Any]]
+
+
+def find(text: str) -> Peer | None:
+    """Read an architecture argument.
+
+    Parameters
+    ----------
+    text : str
+        ``maestro:dataflow=kcp_ws,pes=256,...`` or ``scalesim:rows=32,cols=32,dataflow=ws``.
+
+    Returns
+    -------
+    Peer or None
+        None when the text names something else.
+
+    Raises
+    ------
+    SpecError
+        For unknown, missing or wrong parameters.
+    """
+    head, rest = split_head(text)
+    if head not in MODES:
+        return None
+    given = pairs(rest, text, KEYS[head])
+    for key in NEEDED[head]:
+        if key not in given:
+            raise SpecError(
+                f"{text}: {key}", "nothing", f"all of {', '.join(NEEDED[head])}", f"write for example {EXAMPLE[head]}"
+            )
+    return Peer(text, head, _maestro(text, given) if head == "maestro" else _scalesim(text, given))
+
+
+def peer_costs(layers: list[tuple[Layer, int]], peer: Peer) -> list[dict[str, Any]]:
+    """Return the JSON form of the cost of every layer, with how often it occurs."""
+    results = []
+    with console.progress("cost") as tick:
+        for done, (layer, number) in enumerate(layers):
+            tick(done, len(layers), layer.name)
+            results.append({**peer.cost(layer), "count": number})
+    return results
+
+
+def show(results: list[dict[str, Any]], peer: Peer) -> None:
+    """Print a line per layer, and for a single layer under directives its words level by level."""
+    keys = COLUMNS[peer.mode]
+    console.show_table(f"{peer.text}, mode {peer.mode}", keys, ([row[key] for key in keys] for row in results))
+    if len(results) > 1 or peer.mode != "maestro":
+        return
+    (row,) = results
+    body = [
+        [level, tensor, words["reads"], words["writes"], words["tile_words"], row["energy_by_level"][level][tensor]]
+        for level, tensors in row["levels"].items()
+        for tensor, words in tensors.items()
+    ]
+    console.show_table("words", ("level", "tensor", "reads", "writes", "tile", "energy_pj"), body)
+    console.show("cycles: " + ", ".join(f"{name} {cycles:,}" for name, cycles in row["cycles_by_limit"].items()))
+    console.show("reuse: " + ", ".join(f"{name} {factor:.6g}" for name, factor in row["reuse"].items()))
+    console.show("buffers: " + ", ".join(f"{name} {words:,} words" for name, words in row["buffer_words"].items()))
+
+
+def warn(results: list[dict[str, Any]], peer: Peer) -> None:
+    """Say on standard error which figures no hardware can reach."""
+    for row in results:
+        for each in row["below_floor"]:
+            figure = (
+                f"{row['layer']}: {each['figure']} {each['found']:,}, but no hardware can do with fewer than {each['floor']:,}"
+            )
+            console.say(f"warning: {figure}; this is what {peer.mode} reports, do not compare with it")
+
+
+def _maestro(text: str, given: dict[str, str]) -> Callable[[Layer], dict[str, Any]]:
+    directives = _directives(given.pop("dataflow"), text)
+    buffering = given.pop("buffering", "double")
+    if buffering not in ("double", "single"):
+        raise SpecError(f"{text}: buffering", buffering, "double or single", "choose one of these")
+    options: dict[str, Any] = {"double_buffered": buffering == "double"}
+    if "mac_pj" in given:
+        options["mac_pj"] = _number(given.pop("mac_pj"), f"{text}: mac_pj")
+    options |= {key: integer(value, f"{text}: {key}") for key, value in given.items()}
+    try:
+        Machine(**options)
+    except SpecError as error:
+        raise SpecError(f"{text}: {error.path.removeprefix('maestro.')}", error.found, error.allowed, error.fix) from None
+    return lambda layer: evaluate(layer, directives, **options).to_dict()
+
+
+def _directives(name: str, text: str) -> Directives:
+    """Return a known dataflow, or read one from a file."""
+    if name in NAMED:
+        return NAMED[name]
+    path = Path(name)
+    if path.is_file():
+        try:
+            return Directives.parse(path.read_text(encoding="utf-8"), path.name)
+        except UnicodeDecodeError:
+            raise SpecError(f"{text}: dataflow", name, "a text file", "save it as UTF-8") from None
+    known = ", ".join(NAMED) + ", or a file of directives"
+    raise SpecError(f"{text}: dataflow", name, known, suggestion(name, NAMED, "choose one of these"))
+
+
+def _number(value: str, path: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise SpecError(path, value, "a number of pJ", "correct the value") from None
+
+
+def _scalesim(text: str, given: dict[str, str]) -> Callable[[Layer], dict[str, Any]]:
+    rows, cols = (integer(given[key], f"{text}: {key}") for key in ("rows", "cols"))
+    dataflow = given["dataflow"]
+    if dataflow not in scalesim.SPACE:
+        known = ", ".join(scalesim.SPACE)
+        raise SpecError(f"{text}: dataflow", dataflow, known, suggestion(dataflow, scalesim.SPACE, "choose one of these"))
+    if min(rows, cols) < 1:
+        raise SpecError(text, f"{rows} x {cols}", "positive rows and columns", "correct the size")
+
+    def cost(layer: Layer) -> dict[str, Any]:
+        found = scalesim.cycles(layer, rows, cols, dataflow)
+        short = below_floor(layer, rows * cols, cycles=found.cycles)
+        return {
+            "schema": 1, "layer": layer.name, **found.to_dict(), "bound_cycles": found.cycles, "macs": layer.macs,
+            "floor_cycles": floors(layer, rows * cols).cycles, "below_floor": [each.to_dict() for each in short],
+            "rules": {"rows": rows, "cols": cols, "dataflow": dataflow},
+        }  # fmt: skip
+
+    return cost
