@@ -9,12 +9,11 @@ from typing import Any
 from dataflows.errors import SpecError
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.presets import PRESETS, parameters
-from dataflows.nest.rules import Rules
+from dataflows.nest.rules import CHOICES, Rules
 from dataflows.yaml_lines import Document, read_yaml
 from systolith.textspec import integer, pairs, split_head
 
 WHAT = "an architecture: a YAML file with a list of levels"
-RULES = ("halo", "window", "psums")
 
 
 def find(text: str) -> Architecture | None:
@@ -58,6 +57,6 @@ def from_document(document: Document) -> Architecture:
 
 
 def rules(text: str | None) -> Rules:
-    """Read ``halo=physical,window=exact,psums=strict``, each optional."""
-    given: dict[str, Any] = pairs(text or "", "--rules", RULES)
+    """Read ``halo=physical,window=exact,psums=strict,ramp=once``, each optional."""
+    given: dict[str, Any] = pairs(text or "", "--rules", CHOICES)
     return Rules(**given)

@@ -121,6 +121,8 @@ def tile_bits(nest: Nest, counts: Counts, rules: Rules, level: int) -> list[int]
     tile, the expected bits: room for the worst one is the architect's to leave.
     """
     storage, tiles = nest.storage[level], counts.tiles[level]
+    if storage.plain and rules.psums != "strict":
+        return [tiles.get(tensor, 0) * (bits or 0) for tensor, bits in zip(TENSORS, storage.word_bits, strict=True)]
     found = []
     for tensor in TENSORS:
         if tensor not in tiles:

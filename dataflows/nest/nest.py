@@ -160,11 +160,12 @@ def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], hold
     storage = arch.levels[::-1]
     extents = _ONES.copy()
     trips, spreads, tiles = [], [], []
+    short: list[Infeasible] = []
     for level, nest in zip(storage, loops, strict=True):
         space: list[Spread] = []
         time: list[Loop] = []
         for loop in reversed(nest):
-            dim, extent, _, axis = loop.dim, loop.extent, loop.step, loop.axis
+            dim, extent, axis = loop.dim, loop.extent, loop.axis
             if dim not in extents:
                 raise SpecError(f"mapping: {level.name}", str(loop), f"dimensions {' '.join(DIMS)}", "write P and Q apart")
             if extent == 1:
@@ -176,10 +177,10 @@ def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], hold
                 extents[dim] *= extent
         if space:
             _check_axes(nest, level, arch)
+            short[:0] = _short(space, level, layer.name)
         spreads.append(tuple(space))
-        trips.append(tuple([_trip(loop, extents, level) for loop in time]))
+        trips.append(tuple([_trip(loop, extents, level) for loop in time]) if time else ())
         tiles.append(extents.copy())
-    short = [reason for level, nest in zip(arch.levels, loops[::-1], strict=True) for reason in _short(nest, level, layer.name)]
     if short:
         raise InfeasibleError(short)
     for dim, extent in extents.items():
@@ -214,14 +215,11 @@ def _check_axes(loops: tuple[Loop, ...], level: StorageLevel, arch: Architecture
             raise SpecError(where, str(loop), f"{' '.join(axis.dims)} on {axis.name}", "unroll one of these")
 
 
-def _short(loops: tuple[Loop, ...], level: StorageLevel, subject: str) -> list[Infeasible]:
+def _short(spreads: list[Spread], level: StorageLevel, subject: str) -> list[Infeasible]:
     """Return the axes that have fewer instances than the loops on them."""
     found = []
     for axis in level.fanout.axes:
-        used = 1
-        for loop in loops:
-            if loop.axis == axis.name:
-                used *= loop.extent
+        used = math.prod([spread.extent for spread in spreads if spread.axis == axis.name])
         if used > axis.size:
             remedy = f"unroll at most {axis.size} there"
             found.append(Infeasible(level.name, used, axis.size, f"instances on {axis.name}", remedy, subject))

@@ -39,7 +39,7 @@ Check = Annotated[
 ]
 RulesOption = Annotated[
     str | None,
-    typer.Option("--rules", metavar="KEY=VALUE,...", help="Mode timeloop: halo=physical, window=exact, psums=strict."),
+    typer.Option("--rules", metavar="KEY=VALUE,...", help="Mode timeloop: halo=physical, window=exact, psums=strict, ramp=once."),
 ]
 
 KEYS = ("layer", "count", "cycles", "bound_cycles", "energy_pj", "utilization", "bound")
