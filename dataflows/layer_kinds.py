@@ -226,10 +226,10 @@ class TrafficText(_Traffic):
 
 
 Parsed = ConvText | TransposedText | GemmText | AttentionText | NestText | PoolText | ElementwiseText | TrafficText
-KINDS: dict[str, type[Parsed]] = {
+LAYER_KINDS: dict[str, type[Parsed]] = {
     "conv": ConvText, "gemm": GemmText, "tconv": TransposedText, "attention": AttentionText, "nest": NestText,
-    "pool": PoolText, "elementwise": ElementwiseText, "traffic": TrafficText,
 }  # fmt: skip
+KINDS: dict[str, type[Parsed]] = {**LAYER_KINDS, "pool": PoolText, "elementwise": ElementwiseText, "traffic": TrafficText}
 FLAGS = ("input_signed", "weight_signed", "ceil")
 TUPLES = ("stride", "padding", "dilation", "output_padding")
 

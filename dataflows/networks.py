@@ -17,6 +17,7 @@ from typing import Any
 
 from dataflows import networks_cnn, networks_mobile, networks_transformer
 from dataflows.errors import SpecError
+from dataflows.layer_kinds import LAYER_KINDS
 from dataflows.layer_text import is_layer_text, parse_network, read_layers
 from dataflows.onnx_import import Imported, import_onnx
 from dataflows.onnx_model import Shapes
@@ -154,7 +155,8 @@ def entry(name: str) -> Entry:
         return _ENTRIES[name]
     close = difflib.get_close_matches(name.lower(), _ENTRIES, n=3, cutoff=0.5)
     fix = f"did you mean {' or '.join(close)}?" if close else "list them with: systolith networks"
-    allowed = f"one of {', '.join(_ENTRIES)}; a path to .onnx, .yaml or .csv; conv:..., gemm:... or tconv:..."
+    inline = ", ".join(f"{kind}:..." for kind in LAYER_KINDS)
+    allowed = f"one of {', '.join(_ENTRIES)}; a path to .onnx, .yaml or .csv; {inline}"
     raise SpecError("network", name, allowed, fix)
 
 

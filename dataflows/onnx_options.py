@@ -107,5 +107,4 @@ def _sizes(text: str, key: str, value: str) -> int | tuple[int, ...]:
     if not _SIZE.fullmatch(value) or not all(map(int, value.split("x"))):
         fix = suggestion(key, ("size", *CHOICES), "correct the size")
         raise SpecError(f"{text}: {key}", value, "a positive integer, or several joined by x", fix)
-    several = tuple(map(int, value.split("x")))
-    return several if len(several) > 1 else several[0]
+    return tuple(map(int, value.split("x"))) if "x" in value else int(value)

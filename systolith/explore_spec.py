@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dataflows.arch import MOST_COLS, MOST_LATENCY, MOST_ROWS, NARROWEST_BUS
 from dataflows.documents import validate
 from dataflows.errors import SpecError
+from dataflows.onnx_options import split_file
 from dataflows.yaml_lines import read_yaml
 
 if TYPE_CHECKING:
@@ -122,7 +123,9 @@ def read_explore_spec(path: Path) -> ExploreSpec:
 
 
 def beside(spec: Path, text: str) -> str:
-    """Return `text` as a path below the folder of the specification when there is such a file or it can only be a path."""
-    below = spec.parent / text
-    looks_like_path = Path(text).suffix in (".onnx", ".yaml", ".yml", ".png", ".jpg", ".jpeg") and ":" not in text
-    return str(below) if looks_like_path and not Path(text).is_absolute() else text
+    """Return `text`, with a path that it is or begins with below the folder of the specification."""
+    path, options = split_file(text) or (Path(text), "")
+    known = (".onnx", ".yaml", ".yml", ".csv", ".png", ".jpg", ".jpeg")
+    if path.suffix.lower() not in known or ":" in str(path) or path.is_absolute():
+        return text
+    return f"{spec.parent / path}:{options}" if options else str(spec.parent / path)

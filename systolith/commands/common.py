@@ -22,7 +22,11 @@ ArchOption = Annotated[
     typer.Option("--arch", metavar="ARCH", help="A preset, ENGINE:key=value,..., a YAML file, or the folder of an exploration."),
 ]
 NetworkArgument = Annotated[
-    str, typer.Argument(metavar="NETWORK", help="A preset, an .onnx or layer .yaml file, or an inline layer conv:K=64,C=3,...")
+    str,
+    typer.Argument(
+        metavar="NETWORK",
+        help="A preset or .onnx file, optionally :option=value,...; a .yaml or .csv file; or conv:K=64,C=3,...",
+    ),
 ]
 
 

@@ -199,7 +199,11 @@ def test_host_nodes_are_traffic(folder):
     assert {entry.after for entry in found.traffic} == {"conv"}
 
 
-def test_a_quantised_graph_has_the_layers_of_the_float_one(folder):
+@pytest.mark.parametrize(
+    ("data", "stored"),
+    [("QInt8", "QInt8"), ("QUInt8", "QInt8"), ("QUInt8", "QUInt8"), ("QInt16", "QInt8"), ("QUInt16", "QUInt8")],
+)
+def test_a_quantised_graph_has_the_layers_of_the_float_one(folder, data, stored):
     """The QuantizeLinear and DequantizeLinear pairs that onnxruntime's own quantiser puts around every tensor."""
     quantization = pytest.importorskip("onnxruntime.quantization")
     rng = np.random.default_rng(0)
@@ -229,10 +233,16 @@ def test_a_quantised_graph_has_the_layers_of_the_float_one(folder):
             return {"x": rng.normal(size=(1, 3, 9, 9)).astype(np.float32)} if self.left > 0 else None
 
     quantization.quantize_static(
-        str(path), str(folder / "qdq.onnx"), Samples(), quant_format=quantization.QuantFormat.QDQ, per_channel=True
-    )
+        str(path), str(folder / "qdq.onnx"), Samples(), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+        activation_type=quantization.QuantType[data], weight_type=quantization.QuantType[stored],
+    )  # fmt: skip
     plain, quantised = (import_onnx(each, transposed=True) for each in (path, folder / "qdq.onnx"))
-    assert [replace(layer, activation="none") for layer in plain.network.layers] == list(quantised.network.layers)
+    types = {
+        "input_bits": 16 if "16" in data else 8, "input_signed": "U" not in data, "weight_signed": "U" not in stored,
+        "activation": "none",
+    }  # fmt: skip
+    again = [replace(layer, activation="none") for layer in quantised.network.layers]  # where ReLU was not absorbed
+    assert [replace(layer, **types) for layer in plain.network.layers] == again
     assert plain.network.layers[0].name == "stem"
     assert plain.network.parameters == quantised.network.parameters
     assert "rejected" not in quantised.counts()

@@ -44,7 +44,16 @@ verify: {layers: [a, b], count: 2}
 
 
 @pytest.mark.parametrize(
-    ("given", "found"), [("net.onnx", "{}/net.onnx"), ("sub/n.yaml", "{}/sub/n.yaml"), ("/x/n.onnx", "/x/n.onnx")]
+    ("given", "found"),
+    [
+        ("net.onnx", "{}/net.onnx"),
+        ("sub/n.yaml", "{}/sub/n.yaml"),
+        ("/x/n.onnx", "/x/n.onnx"),
+        ("a.csv", "{}/a.csv"),
+        ("a.onnx:size=8x8", "{}/a.onnx:size=8x8"),
+        ("/x/n.onnx:seq=1", "/x/n.onnx:seq=1"),
+        ("gpt2:seq=4", "gpt2:seq=4"),
+    ],
 )
 def test_paths_are_relative_to_the_file(tmp_path, given, found):
     spec = read_explore_spec(write(tmp_path, f"network: {given}\ncalibration: {{image: page.png}}\n"))
