@@ -16,10 +16,10 @@ LOAD = data.StructLayout(
         "scale_addr": 32, "scale_beats": 18, "scale_slot": 2,
         "weight_addr": 32, "weight_beats": 24, "weight_half": 1,
         "input_addr": 32, "planes": 16, "rows": 16, "cols": 16, "input_half": 1,
-        "store_next": 1, "final": 1,
+        "store_next": 1, "last_step": 1,
     }
 )  # fmt: skip
-"""One step's reads. A tensor that stays on chip has zero beats (inputs: zero planes). `store_next` and `final`: see
+"""One step's reads. A tensor that stays on chip has zero beats (inputs: zero planes). `store_next` and `last_step`: see
 `rtl.accelerator.order`."""
 
 COMPUTE = data.StructLayout(

@@ -30,7 +30,7 @@ class LoadRequests(wiring.Component):
         Do not start another step.
     want, grant, freed : Out(1), In(1), Out(1)
         Of the memory port, see `BusOrder`.
-    store_next, final : Out(1)
+    store_next, last_step : Out(1)
         Marks of the step that wants the port.
     valid, addr, ready : Out(1), Out(32), In(1)
         Read requests.
@@ -43,7 +43,7 @@ class LoadRequests(wiring.Component):
         super().__init__(
             {
                 "steps": In(stream.Signature(LOAD)), "credit": In(1), "reset_credit": In(1), "hold": In(1), "prog": In(PROGRAM),
-                "want": Out(1), "grant": In(1), "freed": Out(1), "store_next": Out(1), "final": Out(1),
+                "want": Out(1), "grant": In(1), "freed": Out(1), "store_next": Out(1), "last_step": Out(1),
                 "valid": Out(1), "addr": Out(32), "ready": In(1),
                 "segments": Out(stream.Signature(SEGMENT)),
             }
@@ -60,7 +60,7 @@ class LoadRequests(wiring.Component):
             m.d.sync += credits.eq(credits + self.credit - self.grant)
         m.d.comb += [
             self.want.eq(self.steps.valid & (credits != 0) & ~self.hold), self.steps.ready.eq(self.grant),
-            self.store_next.eq(self.steps.payload.store_next), self.final.eq(self.steps.payload.final),
+            self.store_next.eq(self.steps.payload.store_next), self.last_step.eq(self.steps.payload.last_step),
             self.valid.eq(burst.active), self.addr.eq(burst.addr), burst.step.eq(burst.active & self.ready),
         ]  # fmt: skip
         done = burst.step & burst.last

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 class BusOrder(wiring.Component):
     """Grant the memory port to one transaction at a time, in the order of docs/hardware.md ("Order of the memory port").
 
-    A load marked `store_next` is followed by one store, and no load comes before that; the load marked `final` is
+    A load marked `store_next` is followed by one store, and no load comes before that; the load marked `last_step` is
     followed by all stores that are left. Whoever is next has the port kept for it, even if the other one waits.
 
     Members
@@ -23,14 +23,14 @@ class BusOrder(wiring.Component):
         It has the port, from this cycle until it is freed.
     load_freed, store_freed : In(1)
         The transaction's last cycle.
-    store_next, final : In(1)
+    store_next, last_step : In(1)
         Marks of the load that wants the port.
     """
 
     def __init__(self) -> None:
         super().__init__(
             {
-                "reset": In(1), "store_next": In(1), "final": In(1),
+                "reset": In(1), "store_next": In(1), "last_step": In(1),
                 "load_want": In(1), "load_grant": Out(1), "load_freed": In(1),
                 "store_want": In(1), "store_grant": Out(1), "store_freed": In(1),
             }
@@ -47,7 +47,7 @@ class BusOrder(wiring.Component):
         with m.If(self.reset):
             m.d.sync += [owed.eq(0), loaded.eq(0)]
         with m.Elif(self.load_grant):
-            m.d.sync += [owed.eq(self.store_next), loaded.eq(self.final)]
+            m.d.sync += [owed.eq(self.store_next), loaded.eq(self.last_step)]
         with m.Elif(self.store_grant):
             m.d.sync += owed.eq(0)
         return m

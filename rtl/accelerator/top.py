@@ -171,7 +171,7 @@ class AcceleratorTop(wiring.Component):
         m.d.comb += [
             order.load_want.eq(requests.want), requests.grant.eq(order.load_grant), order.load_freed.eq(requests.freed),
             order.store_want.eq(store.want), store.grant.eq(order.store_grant), order.store_freed.eq(store.freed),
-            order.store_next.eq(requests.store_next), order.final.eq(requests.final),
+            order.store_next.eq(requests.store_next), order.last_step.eq(requests.last_step),
         ]  # fmt: skip
         reading = Mux(fetch.active, fetch.addr, requests.addr)
         m.d.comb += [

@@ -10,7 +10,7 @@ from rtl.accelerator.order import BusOrder
 
 
 def granted(marks: list[tuple[bool, bool]], tiles: int, delays: list[int]) -> str:
-    """Run loads with these (store_next, final) and `tiles` stores; each waits as long as `delays` say. L and S in order."""
+    """Run loads with these (store_next, last_step) and `tiles` stores; each waits as long as `delays` say. L and S in order."""
     order, log, wait = BusOrder(), [], iter(delays)
     sides = {"L": ("load", len(marks)), "S": ("store", tiles)}
 
@@ -21,7 +21,7 @@ def granted(marks: list[tuple[bool, bool]], tiles: int, delays: list[int]) -> st
             if len(log) == len(marks) + tiles:
                 return
             ctx.set(order.store_next, marks[min(log.count("L"), len(marks) - 1)][0])
-            ctx.set(order.final, marks[min(log.count("L"), len(marks) - 1)][1])
+            ctx.set(order.last_step, marks[min(log.count("L"), len(marks) - 1)][1])
             for kind, (name, most) in sides.items():
                 ctx.set(getattr(order, f"{name}_want"), holder != kind and ready_in[kind] == 0 and log.count(kind) < most)
                 ctx.set(getattr(order, f"{name}_freed"), holder == kind and busy == 0)
