@@ -10,8 +10,6 @@ import math
 from fractions import Fraction
 from functools import lru_cache
 
-import numpy as np
-
 Number = float | Fraction
 
 
@@ -67,6 +65,8 @@ def memory_words(words: int, density: Number, run_bits: int, pack: int, pairs: N
     """
     span = 1 << run_bits
     exact = not isinstance(density, float)
+    import numpy as np  # here: the command line shows its help without NumPy
+
     step = np.zeros((span * pack, span * pack), dtype=object if exact else float)
     for state in range(span * pack):
         phase, run = divmod(state, span)
