@@ -66,7 +66,7 @@ def _show(net: Network) -> None:
     console.show_table(f"{net.name}: {len(net.layers)} layers, {net.macs:,} MACs, {net.parameters:,} parameters", columns, rows)
     if net.traffic:
         words = sum(entry.words for entry in net.traffic)
-        title = f"between them: {len(net.traffic)} operations without MACs, {words:,} words read and written"
+        title = f"{len(net.traffic)} operations between them, {words:,} words read and written"
         keys = ("name", "op", "bits", "input_words", "output_words", "after")
         console.show_table(title, keys, ([getattr(entry, key) for key in keys] for entry in net.traffic))
 

@@ -53,6 +53,18 @@ def test_weights_made_of_a_stored_shape():
     assert (first.P, first.Q, first.parameters) == (54, 54, 96 * 3 * 11 * 11)
 
 
+@pytest.mark.parametrize(("name", "behind", "elsewhere"), [("inception_v2", 69, 0), ("densenet121", 59, 62)])
+def test_normalisation_in_several_nodes_folds(name, behind, elsewhere):
+    """BatchNormalization, Unsqueeze, Mul, Unsqueeze, Add, Relu: behind every convolution of Inception, and in DenseNet behind
+    the stem and the 58 first convolutions of a pair; the other 58, three transitions and the end normalise joined tensors.
+    """
+    rows = imported(name).coverage
+    for kind in ("BatchNormalization", "Mul", "Add", "Relu"):
+        found = [row.status for row in rows if row.op_type == kind]
+        assert (found.count("folded"), found.count("host")) == (behind, elsewhere)
+    assert {row.status for row in rows if row.op_type == "Unsqueeze"} == {"folded"}
+
+
 def test_weights_in_constant_nodes():
     graph = onnx.load(str(entry("ocr_cls").path())).graph
     assert len(graph.initializer) == 0

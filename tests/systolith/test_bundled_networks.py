@@ -36,7 +36,7 @@ def test_every_network_prints_its_table(systolith, name):
     ran, net = systolith("networks", name), network(name)
     assert ran.code == 0
     assert f"{net.macs:,} MACs" in ran.out
-    assert f"between them: {len(net.traffic)} operations" in ran.out
+    assert f"{len(net.traffic)} operations between them" in ran.out
     assert [entry.name for entry in net.traffic if entry.name not in ran.out] == []
     data = systolith("networks", name, "--json").json
     assert (data["macs"], len(data["layers"]), len(data["traffic"])) == (net.macs, len(net.layers), len(net.traffic))
