@@ -10,6 +10,7 @@ import pytest
 
 from dataflows.layer_text import parse_layer
 from dataflows.mapping import Mapping
+from dataflows.picture.model import MEANING
 from dataflows.tiling import Tiling, mapping_of
 from systolith.explore_spec import read_explore_spec
 from systolith.mapping_file import read_mappings
@@ -32,6 +33,22 @@ def test_every_way_to_write_a_mapping_is_the_same_mapping(tmp_path):
         path.write_text(block)
         _, tiling = read_mappings(path, [layer], acc)["conv"]
         assert (tiling.blocks, tiling.c_blocks, tiling.p, tiling.q) == (2, 2, 2, 8)
+
+
+def test_the_picture_in_the_manual_is_what_is_printed(systolith, folder, monkeypatch):
+    text = (ROOT / "docs/mappings.md").read_text()
+    (command,) = re.findall(r"```shell\nsystolith (cost .*?)```", text, re.DOTALL)
+    (block,) = re.findall(r"```nest\n(.*?)```", text, re.DOTALL)
+    monkeypatch.setattr("systolith.console.PIPE_WIDTH", 80)
+    args = shlex.split(command.replace("\\\n", ""))
+    assert systolith(*args).out.endswith(block)
+    (folder / "m.txt").write_text(block)
+    (row,) = systolith(*args, "--json").json
+    assert systolith(*args[: args.index("--mapping")], "--mapping", "m.txt", "--json").json == [row]
+    times = row["levels"]["scratchpad"]["weights"]["writes"] // row["levels"]["dram"]["weights"]["tile_words"]
+    assert f"every weight {times:,} times" in " ".join(text.split())
+    marks = set(re.findall(r"^\| `(\w+)` \|", text[text.index("## The picture") :], re.MULTILINE))
+    assert marks == set(MEANING)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
