@@ -179,14 +179,16 @@ class Batch:
         layer, rate, rows = self.layer, self.rate, self.acc.array.rows
         longest = sum(n * np.maximum(pixels, rows) for n, pixels in classes)
         compute = layer.N * (channel_tiles * (pixel_tiles * rows + layer.P * layer.Q) + (self.folds - channel_tiles) * longest)
-        slots = layer.N * self.folds * layer.P * layer.Q * self.acc.array.macs
+        array, cols = self.acc.array, self.acc.array.cols
+        slots = layer.N * self.folds * layer.P * layer.Q
+        slot_pj = array.macs * (rate.array["inputs"] + rate.array["psums"]) + rows * (rows - 1) // 2 * rate.array["inputs"]
         loads = layer.N * self.folds * pixel_tiles
-        shifts_pj = (rows + 2) * self.acc.array.macs * rate.array["weights"]
+        shifts_pj = ((rows + 2) * array.macs + rows * cols * (cols - 1) // 2) * rate.array["weights"]
         updates = self.outputs * self.blocking.c_blocks * layer.R * layer.S
         energy = (
             loads * (self._live_rows() * rate.levels["weight_buffer"][0] + shifts_pj)
             + updates * sum(rate.levels["accumulator"])
-            + slots * (rate.array["inputs"] + rate.array["psums"])
+            + slots * slot_pj
         )
         return compute, energy
 
@@ -194,12 +196,18 @@ class Batch:
         layer, rate, rows = self.layer, self.rate, self.acc.array.rows
         pixel_blocks = layer.N * sum(n * -(-pixels // rows) for n, pixels in classes)
         compute = pixel_blocks * (self.folds * rows) + layer.N * channel_tiles * pixel_tiles * rows
-        hops = pixel_blocks * (self.folds * rows * self.acc.array.macs)
-        drains = pixel_blocks * c_tiles * (self.out_blocks * (rows + 1) * self.acc.array.macs)
+        array, cols = self.acc.array, self.acc.array.cols
+        slots = pixel_blocks * (self.folds * rows)
+        slot_pj = (
+            array.macs * sum(rate.array.values())
+            + rows * (rows + 1) // 2 * rate.array["inputs"]
+            + cols * (cols + 1) // 2 * rate.array["weights"]
+        )
+        drains = pixel_blocks * c_tiles * (self.out_blocks * (array.macs + cols * rows * (rows + 1) // 2))
         energy = (
             pixel_blocks * (self.folds * self._live_rows() * rate.levels["weight_buffer"][0])
             + self.outputs * c_tiles * sum(rate.levels["accumulator"])
-            + hops * sum(rate.array.values())
+            + slots * slot_pj
             + drains * rate.array["psums"]
         )
         return compute, energy

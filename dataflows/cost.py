@@ -225,4 +225,9 @@ def _check(layer: Layer, acc: Accelerator, tiling: Tiling, counts: Counts, progr
         for kind, n in kinds.items()
         if counts.levels[level][tensor][kind] != n
     ]
+    differences += [
+        f"array.{operand}: {counts.array[operand]} counted, {n} walked"
+        for operand, n in walked.array.items()
+        if counts.array[operand] != n
+    ]
     return {"equal": not differences and walked.macs == counts.macs, "differences": differences}

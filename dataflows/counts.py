@@ -42,7 +42,7 @@ class Counts:
         ``{level: {tensor: {"reads": n, "writes": n}}}``, levels named as in `Accelerator.levels`; words of the level,
         at DRAM beats.
     array : dict
-        Register writes inside the array: operand hops of ``inputs`` and ``weights`` (operand width) and of ``psums``
+        Register writes inside the array, edges included: of ``inputs`` and ``weights`` (operand width) and of ``psums``
         (accumulator width).
     macs : int
         Useful multiply-accumulates, padding included.
@@ -214,23 +214,35 @@ def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0
 
 
 def register_writes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int]:
-    """Return register writes in the PEs (rtl/array): what crosses a PE in a cycle is latched there, used or not.
+    """Return register writes in the array, PEs and edges (rtl/array): a word is written into every register it crosses.
 
-    Weight stationary: an input slot passes every PE with its psum; the `rows` weights of a fold's columns pass down
-    through every row, and each PE latches its own twice, behind and then in front of the wave. Output stationary: in
-    each cycle of a pixel block every PE passes an input and a weight on and updates its sum; a step's sums of a pixel
-    block are held once and then move down through every row in `rows` cycles.
+    Weight stationary: an input word of a slot crosses all PEs of its rows, lane r behind r registers, and a psum is
+    written in every PE. The `rows` weight words of a fold cross all rows, lane c behind c registers, and each PE takes
+    its own twice more, behind and then in front of the wave.
+
+    Output stationary: in each slot a row takes an input word into a shift register, which the words's lanes leave one
+    by one through the PEs of the row; a weight word crosses all rows, lane c behind 1 + c registers; every PE updates
+    its sum. The sums of a pixel block and step are held once and move down, that of row r through rows - r PEs.
     """
     rows, cols = acc.array.rows, acc.array.cols
     totals = Totals.of(layer, acc, tiling)
+    stagger = cols * (cols - 1) // 2
     if not acc.array.outputs_stay:
         slots = layer.N * totals.folds * layer.P * layer.Q
         loads = layer.N * totals.folds * totals.pixel_tiles
-        return {"inputs": slots * rows * cols, "weights": loads * (rows + 2) * rows * cols, "psums": slots * rows * cols}
+        return {
+            "inputs": slots * (rows * cols + rows * (rows - 1) // 2),
+            "weights": loads * ((rows + 2) * rows * cols + rows * stagger),
+            "psums": slots * rows * cols,
+        }
     blocks = layer.N * pixel_blocks(layer, acc, tiling)
-    hops = blocks * totals.folds * rows * rows * cols
-    drains = blocks * totals.out_blocks * totals.c_tiles * (rows + 1) * rows * cols
-    return {"inputs": hops, "weights": hops, "psums": hops + drains}
+    slots = blocks * totals.folds * rows
+    drains = blocks * totals.out_blocks * totals.c_tiles
+    return {
+        "inputs": slots * (rows * cols + rows * (rows + 1) // 2),
+        "weights": slots * (rows * cols + cols + stagger),
+        "psums": slots * rows * cols + drains * (rows * cols + cols * rows * (rows + 1) // 2),
+    }
 
 
 def _entry(reads: int, writes: int) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The walker: the same counts by brute force (the executed view), for small layers.
 
-It walks tiles and loops one by one, moves sets of coordinates between levels and counts every word that moves. It
-shares no code with the closed form of `dataflows.counts`; it also checks that whatever is read is there, and that
-every multiply-accumulate happens once.
+It walks tiles and loops one by one, moves sets of coordinates between levels and counts every word that moves; the
+registers of the array are walked by `dataflows.walk_registers`. It shares no code with the closed form of
+`dataflows.counts`; it also checks that whatever is read is there, and that every multiply-accumulate happens once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from itertools import product
 from dataflows.arch import Accelerator
 from dataflows.errors import CheckFailed
 from dataflows.tiling import Blocking, Tiling
+from dataflows.walk_registers import register_latches
+from dataflows.walk_steps import Step, steps
 from dataflows.workload import Layer
 
 Coordinates = tuple[int, ...]
@@ -30,16 +32,17 @@ TENSORS = {
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What the walker counted: ``levels`` as in `dataflows.counts.Counts`, and the useful multiply-accumulates."""
+    """What the walker counted: ``levels`` and ``array`` as in `dataflows.counts.Counts`, useful multiply-accumulates."""
 
     levels: dict[str, dict[str, dict[str, int]]]
+    array: dict[str, int]
     macs: int
 
 
 def walk(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0) -> Walk:
-    """Walk the whole nest; raise `CheckFailed` if a word is read that its level does not hold.
+    """Walk the whole nest; raise `CheckFailed` if a word is read that its level does not hold, or an output comes out wrong.
 
-    Time grows with the number of multiply-accumulates divided by the array size: meant for small layers.
+    Time grows with the number of multiply-accumulates: meant for small layers.
     """
     walker = _Walker(layer, acc, tiling)
     walker.tally["dram", "program", "reads"] += program_beats
@@ -48,21 +51,7 @@ def walk(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0)
         level: {name: {kind: walker.tally[level, name, kind] for kind in ("reads", "writes")} for name in names}
         for level, names in TENSORS.items()
     }
-    return Walk(levels, walker.macs)
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One iteration of the tile loops: tile indices, and the block, row and column ranges they stand for."""
-
-    at: dict[str, int]
-    blocks: range
-    channels: range
-    rows: range
-    cols: range
-
-    def index(self, dims: str) -> Coordinates:
-        return tuple(self.at[dim] for dim in dims)
+    return Walk(levels, register_latches(layer, acc, tiling), walker.macs)
 
 
 @dataclass(slots=True)
@@ -81,7 +70,7 @@ class _Walker:
         return Blocking.of(self.layer, self.acc)
 
     def run(self) -> None:
-        previous: _Step | None = None
+        previous: Step | None = None
         for step in self.steps():
             self.load(step, previous)
             if not self.acc.array.outputs_stay:
@@ -95,32 +84,15 @@ class _Walker:
         if len(self.stored) != wanted:
             raise CheckFailed(f"{self.layer.name}: {len(self.stored)} output words stored, {wanted} expected")
 
-    def steps(self) -> Iterator[_Step]:
-        ly, bk, tl = self.layer, self.blocking, self.tiling
-        packed = bk.packed > 1
-        ranges = {
-            "N": [range(n, n + 1) for n in range(ly.N)],
-            "G": _cut(bk.group_blocks, tl.blocks if packed else 1),
-            "K": _cut(bk.k_blocks, 1 if packed else tl.blocks),
-            "P": _cut(ly.P, tl.p),
-            "Q": _cut(ly.Q, tl.q),
-            "C": _cut(bk.c_blocks, tl.c_blocks),
-        }
-        dims = (*tl.order, "C")
-        for indices in product(*(range(len(ranges[dim])) for dim in dims)):
-            at = dict(zip(dims, indices, strict=True))
-            part = {dim: ranges[dim][i] for dim, i in at.items()}
-            yield _Step(at, part["G" if packed else "K"], part["C"], part["P"], part["Q"])
-
-    def group(self, step: _Step, block: int) -> int:
-        return block if self.blocking.packed > 1 else step.at["G"]
+    def steps(self) -> Iterator[Step]:
+        return steps(self.layer, self.acc, self.tiling)
 
     def move(self, tensor: str, level: str, words: set[Coordinates], word_bits: int) -> None:
         self.held[tensor] = words
         self.tally["dram", tensor, "reads"] += len(words) * self.acc.beats(word_bits)
         self.tally[level, tensor, "writes"] += len(words)
 
-    def load(self, step: _Step, previous: _Step | None) -> None:
+    def load(self, step: Step, previous: Step | None) -> None:
         def changed(dims: str) -> bool:
             return previous is None or step.index(dims) != previous.index(dims)
 
@@ -129,21 +101,21 @@ class _Walker:
             self.move("inputs", "input_buffer", self.window(step), acc.input_word_bits)
         if changed("GKC"):
             words = {
-                (self.group(step, b), b, c, r, s, row)
+                (step.group(b), b, c, r, s, row)
                 for b, c, r, s in product(step.blocks, step.channels, range(ly.R), range(ly.S))
                 for row in range(self.blocking.weight_rows)
             }
             self.move("weights", "weight_buffer", words, acc.weight_word_bits)
         if changed("GK"):
-            words = {(self.group(step, b), b, part) for b in step.blocks for part in range(acc.post_groups)}
+            words = {(step.group(b), b, part) for b in step.blocks for part in range(acc.post_groups)}
             self.move("scales", "scale_buffer", words, acc.scale_word_bits)
 
-    def window(self, step: _Step) -> set[Coordinates]:
+    def window(self, step: Step) -> set[Coordinates]:
         """Return the box of input words from the first to the last one that the tile's outputs reach."""
         ly = self.layer
         ys = [p * ly.stride[0] + r * ly.dilation[0] - ly.padding[0] for p in step.rows for r in range(ly.R)]
         xs = [q * ly.stride[1] + s * ly.dilation[1] - ly.padding[1] for q in step.cols for s in range(ly.S)]
-        planes = {(self.group(step, b), c) for b in step.blocks for c in step.channels}
+        planes = {(step.group(b), c) for b in step.blocks for c in step.channels}
         return {
             (step.at["N"], *plane, y, x)
             for plane in planes
@@ -170,7 +142,7 @@ class _Walker:
                 self.need("weights", (group, block, channel, r, s, row))
                 self.tally["weight_buffer", "weights", "reads"] += 1
 
-    def read_input(self, step: _Step, group: int, channel: int, pixel: Coordinates, tap: Coordinates) -> None:
+    def read_input(self, step: Step, group: int, channel: int, pixel: Coordinates, tap: Coordinates) -> None:
         ly = self.layer
         y, x = (pixel[i] * ly.stride[i] + tap[i] * ly.dilation[i] - ly.padding[i] for i in range(2))
         if 0 <= y < ly.H and 0 <= x < ly.W:
@@ -183,20 +155,20 @@ class _Walker:
         self.tally["accumulator", "psums", "writes"] += 1
         self.sums[place] = self.sums.get(place, 0) + macs
 
-    def weight_stationary(self, step: _Step) -> None:
+    def weight_stationary(self, step: Step) -> None:
         taps = product(step.blocks, step.channels, range(self.layer.R), range(self.layer.S))
         for block, channel, r, s in taps:
-            group = self.group(step, block)
+            group = step.group(block)
             self.read_weights(group, block, channel, r, s)
             for pixel in product(step.rows, step.cols):
                 self.read_input(step, group, channel, pixel, (r, s))
                 self.accumulate((group, block, *pixel), self.lanes(group, block, channel))
 
-    def output_stationary(self, step: _Step) -> None:
+    def output_stationary(self, step: Step) -> None:
         pixels = list(product(step.rows, step.cols))
         at_once = self.acc.array.rows
         for block, start in product(step.blocks, range(0, len(pixels), at_once)):
-            group = self.group(step, block)
+            group = step.group(block)
             inside = dict.fromkeys(pixels[start : start + at_once], 0)
             for channel, r, s in product(step.channels, range(self.layer.R), range(self.layer.S)):
                 self.read_weights(group, block, channel, r, s)
@@ -206,10 +178,10 @@ class _Walker:
             for pixel, macs in inside.items():
                 self.accumulate((group, block, *pixel), macs)
 
-    def finish(self, step: _Step) -> None:
+    def finish(self, step: Step) -> None:
         """Post-process and store the step's outputs."""
         for block, *pixel in product(step.blocks, step.rows, step.cols):
-            place = (self.group(step, block), block, *pixel)
+            place = (step.group(block), block, *pixel)
             self.macs += self.sums.pop(place)
             self.tally["accumulator", "psums", "reads"] += 1
             for part in range(self.acc.post_groups):
@@ -223,7 +195,3 @@ class _Walker:
     def need(self, tensor: str, word: Coordinates) -> None:
         if word not in self.held[tensor]:
             raise CheckFailed(f"{self.layer.name}: {tensor} word {word} is read but not held")
-
-
-def _cut(total: int, size: int) -> list[range]:
-    return [range(start, min(start + size, total)) for start in range(0, total, size)]

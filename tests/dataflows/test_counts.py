@@ -36,6 +36,7 @@ def test_counts_equal_the_walker(examples):
         layer, acc, tiling = job
         counted, walked = count(layer, acc, tiling, program_beats=7), walk(layer, acc, tiling, program_beats=7)
         assert counted.levels == walked.levels
+        assert counted.array == walked.array
         assert counted.macs == walked.macs == layer.macs
         assert set(counted.levels) == {level.name for level in acc.levels()}
         for name, holds in FEATURES.items():
@@ -107,11 +108,14 @@ def test_register_writes_by_hand():
     """Two output blocks, one channel block, three pixels on a 2x2 array."""
     layer = Layer.gemm("g", M=3, N=4, K=2)
     stays = count(layer, Accelerator("a", Array(2, 2), post_lanes=1), Tiling(1, 1, 1, 3)).array
-    # Two folds of three pixels through four PEs; a fold's two weight words pass two rows and are latched twice.
-    assert stays == {"inputs": 24, "weights": 2 * (2 * 4 + 2 * 4), "psums": 24}
+    # Two folds of three pixels through four PEs, the second row's lane behind one register. A fold's two weight words
+    # pass two rows, the second column's lane behind one register, and each PE takes its own twice.
+    assert stays == {"inputs": 6 * (4 + 1), "weights": 2 * (2 * 4 + 2 * 1 + 2 * 4), "psums": 6 * 4}
     passes = count(layer, Accelerator("a", Array(2, 2, "os"), post_lanes=1), Tiling(1, 1, 1, 3)).array
-    # Two folds of two pixel blocks of two cycles through four PEs; four waves are held and moved two cycles down.
-    assert passes == {"inputs": 32, "weights": 32, "psums": 32 + 4 * (4 + 2 * 4)}
+    # Two folds of two pixel blocks of two cycles through four PEs. Each cycle one row's shift register takes two lanes,
+    # and then one more; weights wait one cycle, the second column's two. In four waves, two rows of sums are held, then
+    # written once where they were made, and the upper ones once more below.
+    assert passes == {"inputs": 8 * (4 + 3), "weights": 8 * (4 + 3), "psums": 8 * 4 + 4 * 2 * (2 + 2 + 1)}
 
 
 def test_counts_stay_exact_on_huge_layers():
