@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from dataflows.errors import SpecError
 from dataflows.named import outputs_stay
-from dataflows.workload import OPERAND_BITS
 
 SCHEMA = 1
 MOST_ROWS = MOST_COLS = 256
@@ -19,6 +18,7 @@ MOST_TILE_BLOCKS = 256
 NARROWEST_BUS, WIDEST_BUS = 4, 128
 MOST_INTERVAL, MOST_LATENCY = 64, 1000
 Dataflow = Literal["ws", "os"]
+ARRAY_BITS = (4, 8, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Array:
         if self.dataflow not in ("ws", "os"):
             raise SpecError("array.dataflow", self.dataflow, "ws or os", "choose one of these dataflows")
         for name in ("input_bits", "weight_bits"):
-            if getattr(self, name) not in OPERAND_BITS:
+            if getattr(self, name) not in ARRAY_BITS:
                 raise SpecError(f"array.{name}", getattr(self, name), "4, 8 or 16", "choose one of these widths")
         _between("array.acc_bits", self.acc_bits, self.input_bits + self.weight_bits, 48)
 

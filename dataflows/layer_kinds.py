@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
@@ -10,9 +10,10 @@ from dataflows.attention import attention_products
 from dataflows.errors import SpecError
 from dataflows.traffic import TrafficLayer
 from dataflows.transposed import transposed_conv
-from dataflows.workload import Activation, Layer
+from dataflows.workload import OPERAND_BITS, OUTPUT_BITS, Activation, Layer
 
-Bits = Literal[4, 8, 16]
+Bits = Annotated[int, Field(ge=OPERAND_BITS[0], le=OPERAND_BITS[-1])]
+OutputBits = Annotated[int, Field(ge=OUTPUT_BITS[0], le=OUTPUT_BITS[-1])]
 Density = Annotated[float, Field(gt=0, le=1)]
 Part = Layer | TrafficLayer
 _Pair = PositiveInt | tuple[PositiveInt, PositiveInt]
@@ -39,7 +40,7 @@ class _Common(_Named):
     bits: Bits = Field(8, description="width of inputs and weights")
     input_bits: Bits | None = Field(None, description="width of inputs, where it differs")
     weight_bits: Bits | None = Field(None, description="width of weights, where it differs")
-    output_bits: Literal[4, 8, 16, 32] | None = Field(None, description="width of outputs, where it is not that of inputs")
+    output_bits: OutputBits | None = Field(None, description="width of outputs, where it is not that of inputs")
     input_signed: bool = Field(True, description="whether inputs are signed")
     weight_signed: bool = Field(True, description="whether weights are signed")
     input_density: Density = Field(1.0, description="share of inputs that are not zero")

@@ -58,7 +58,7 @@ def _stored(node: NodeProto, graph: Graph, text: str) -> Stored:
     match = _INTEGER.fullmatch(text or (graph.elem_type(zero) if zero else "") or "UINT8")
     bits = int(match[2]) if match else 0
     if not match or bits not in OPERAND_BITS:
-        raise NotALayer("rejected", f"operands of type {text}; integers of 4, 8 or 16 bits are needed")
+        raise NotALayer("rejected", f"operands of type {text}; integers of 2 to 16 bits are needed")
     signed = not match[1]
     value = graph.stored(zero) if zero else None
     middle = 0 if signed else 1 << (bits - 1)

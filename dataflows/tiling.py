@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dataflows.arch import Accelerator
+from dataflows.arch import ARRAY_BITS, Accelerator
 from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible
 from dataflows.limits import program_limits
@@ -151,7 +151,8 @@ def width_violations(layer: Layer, acc: Accelerator) -> list[Infeasible]:
     for operand in ("input_bits", "weight_bits"):
         need, have = getattr(layer, operand), getattr(acc.array, operand)
         if need > have:
-            found.append(Infeasible("array", need, have, "bits", f"use an array with {operand}: {need}", layer.name))
+            wide = next(bits for bits in ARRAY_BITS if bits >= need)
+            found.append(Infeasible("array", need, have, "bits", f"use an array with {operand}: {wide}", layer.name))
     need, have = layer.output_bits or 0, acc.array.input_bits
     if need > have:  # outputs are stored as inputs of the next layer
         found.append(Infeasible("array", need, have, "output bits", "requantise outputs to the width of inputs", layer.name))

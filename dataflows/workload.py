@@ -16,8 +16,8 @@ from dataflows.traffic import TrafficLayer
 DIMS = ("N", "G", "K", "C", "P", "Q", "R", "S")
 Dim = Literal["N", "G", "K", "C", "P", "Q", "R", "S"]
 Activation = Literal["none", "relu", "relu6"]
-OPERAND_BITS = (4, 8, 16)
-OUTPUT_BITS = (*OPERAND_BITS, 32)
+OPERAND_BITS = range(2, 17)
+OUTPUT_BITS = range(2, 33)
 LONGEST_ROW = (1 << 16) - 1
 SCHEMA = 1
 
@@ -39,7 +39,7 @@ class Layer:
     padding : tuple of int
         (top, left, bottom, right).
     input_bits, weight_bits : int
-        Operand widths, 4, 8 or 16.
+        Operand widths, 2 to 16.
     activation : str
         Applied after requantisation: ``none``, ``relu`` or ``relu6``.
     input_density, weight_density : float
@@ -49,7 +49,7 @@ class Layer:
         Whether operands are stored as two's complement. Unsigned ones of b bits become signed ones of b bits when
         2**(b - 1) is subtracted from values and zero point, which changes no product and no cost (precision reference, 7.4).
     output_bits : int or None
-        Width of a final output word, 4, 8, 16 or 32; None for that of the inputs, see `output_width`.
+        Width of a final output word, 2 to 32; None for that of the inputs, see `output_width`.
     """
 
     name: str
@@ -97,11 +97,14 @@ class Layer:
 
     def _check_operands(self) -> None:
         """Raise `SpecError` for a width, sign or density that is none."""
-        for field in ("input_bits", "weight_bits"):
-            if getattr(self, field) not in OPERAND_BITS:
-                raise SpecError(f"{self.name}.{field}", getattr(self, field), "4, 8 or 16", "choose one of these widths")
-        if self.output_bits is not None and self.output_bits not in OUTPUT_BITS:
-            raise SpecError(f"{self.name}.output_bits", self.output_bits, "4, 8, 16 or 32", "choose one of these widths")
+        widths = (("input_bits", OPERAND_BITS), ("weight_bits", OPERAND_BITS), ("output_bits", OUTPUT_BITS))
+        for field, known in widths:
+            value = getattr(self, field)
+            if value is None and field == "output_bits":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value not in known:
+                allowed = f"an integer from {known[0]} to {known[-1]}"
+                raise SpecError(f"{self.name}.{field}", value, allowed, "choose one of these widths")
         for field in ("input_signed", "weight_signed"):
             if not isinstance(getattr(self, field), bool):
                 raise SpecError(f"{self.name}.{field}", getattr(self, field), "true or false", "say whether values are signed")

@@ -119,7 +119,7 @@ def test_attention_is_a_network_of_its_own():
         ("- gemm:M=1,N=1,K=1\n- {name: t, pool: {op: avgpool, C: 1, H: 2, W: 2, R: 4, S: 2}}\n", ":2: [1]: t.H,W"),
         ("- gemm:M=1,N=1,K=1\n- {traffic: {op: add, input_words: 0, output_words: 1}}\n", ":2: [1].traffic.input_words"),
         ("- {gemm: {M: 1, N: 1, K: 1, input_signed: maybe}}\n", ":1: [0].gemm.input_signed"),
-        ("- {gemm: {M: 1, N: 1, K: 1, output_bits: 5}}\n", ":1: [0].gemm.output_bits"),
+        ("- {gemm: {M: 1, N: 1, K: 1, output_bits: 1}}\n", ":1: [0].gemm.output_bits"),
         ("- {nest: {K: 1, C: 1, P: 4, Q: 1, H: 2, W: 1}}\n", "layer1.H"),
         ("- gemm:M=1,N=1,K=1\n- {name: t, attention: {heads: 1}}\n", ":2: [1].attention.queries"),
         ("parameters: no\nlayers:\n- gemm:M=1,N=1,K=1\n", ":1: parameters"),

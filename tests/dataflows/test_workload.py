@@ -133,8 +133,8 @@ def test_a_pointwise_layer_flattens_and_a_strided_one_does_not():
     [
         *((dim, 0) for dim in DIMS),
         ("K", True), ("C", 2.0), ("P", "3"), ("stride", (0, 1)), ("dilation", (1, -1)), ("padding", (0, 0, -1, 0)),
-        ("input_bits", 5), ("weight_bits", 32), ("input_density", 0.0), ("weight_density", 1.5), ("weight_density", True),
-        ("output_bits", 2), ("input_signed", 1), ("weight_signed", "no"),
+        ("input_bits", 1), ("weight_bits", 32), ("input_density", 0.0), ("weight_density", 1.5), ("weight_density", True),
+        ("output_bits", 33), ("input_signed", 1), ("weight_signed", "no"),
     ],
 )  # fmt: skip
 def test_bad_fields_are_named(field, value):
