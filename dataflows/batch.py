@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
 from dataflows.cost import rates
-from dataflows.counts import taps_in_image
+from dataflows.problem import problem
 from dataflows.tech import Technology
-from dataflows.tiling import RELEVANT, Blocking, window
+from dataflows.tiling import RELEVANT, window
 from dataflows.workload import Layer
 
 Ints = NDArray[np.int64]
@@ -60,27 +60,20 @@ class Batch:
 
     def __init__(self, layer: Layer, acc: Accelerator, tech: Technology, program_beats: int = 0) -> None:
         self.layer, self.acc, self.program_beats = layer, acc, program_beats
-        self.blocking = bk = Blocking.of(layer, acc)
-        self.packed = bk.packed > 1
-        self.block_total = bk.walked
-        self.out_blocks = bk.group_blocks * bk.k_blocks
-        self.folds = self.out_blocks * bk.c_blocks * layer.R * layer.S
-        self.outputs = layer.N * self.out_blocks * layer.P * layer.Q
+        self.one = one = problem(layer, acc)
+        self.blocking, self.packed, self.block_total = one.blocking, one.packed, one.blocking.walked
+        self.out_blocks, self.folds, self.outputs = one.out_blocks, one.folds, one.outputs
         self.beats = {
-            "inputs": acc.beats(acc.input_word_bits),
-            "weights": acc.beats(acc.weight_word_bits),
-            "scales": acc.beats(acc.scale_word_bits),
-            "outputs": acc.beats(acc.output_word_bits),
-        }
+            "inputs": one.input_beats, "weights": one.weight_beats, "scales": one.scale_beats, "outputs": one.output_beats,
+        }  # fmt: skip
         self.rate = rates(acc, tech)
         self.fixed_pj = self._fixed_energy()
 
     def _fixed_energy(self) -> float:
         """Energy of what no tiling changes: input reads, post-processing, outputs, multiply-accumulates, program."""
         layer, rate = self.layer, self.rate.levels
-        input_reads = layer.N * self.out_blocks * self.blocking.c_blocks * taps_in_image(layer, 0) * taps_in_image(layer, 1)
         return (
-            input_reads * rate["input_buffer"][0]
+            self.one.input_reads * rate["input_buffer"][0]
             + self.outputs * (sum(rate["output_buffer"]) + self.rate.post_pj)
             + self.outputs * self.acc.post_groups * rate["scale_buffer"][0]
             + self.outputs * self.beats["outputs"] * rate["dram"][1]
@@ -186,7 +179,7 @@ class Batch:
         shifts_pj = ((rows + 2) * array.macs + rows * cols * (cols - 1) // 2) * rate.array["weights"]
         updates = self.outputs * self.blocking.c_blocks * layer.R * layer.S
         energy = (
-            loads * (self._live_rows() * rate.levels["weight_buffer"][0] + shifts_pj)
+            loads * (self.one.live_rows * rate.levels["weight_buffer"][0] + shifts_pj)
             + updates * sum(rate.levels["accumulator"])
             + slots * slot_pj
         )
@@ -205,15 +198,12 @@ class Batch:
         )
         drains = pixel_blocks * c_tiles * (self.out_blocks * (array.macs + cols * rows * (rows + 1) // 2))
         energy = (
-            pixel_blocks * (self.folds * self._live_rows() * rate.levels["weight_buffer"][0])
+            pixel_blocks * (self.folds * self.one.live_rows * rate.levels["weight_buffer"][0])
             + self.outputs * c_tiles * sum(rate.levels["accumulator"])
             + slots * slot_pj
             + drains * rate.array["psums"]
         )
         return compute, energy
-
-    def _live_rows(self) -> int:
-        return self.blocking.packed * self.layer.C if self.packed else self.blocking.weight_rows
 
 
 def _clipped(start: Ints, step: Ints, terms: Ints, top: int) -> Ints:

@@ -7,12 +7,12 @@ tile is post-processed and stored after the array's last step (docs/hardware.md)
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from dataflows.arch import Accelerator
-from dataflows.counts import Counts, Totals, count, pixel_blocks, split
-from dataflows.tiling import Blocking, Tiling, window
+from dataflows.counts import Counts, count
+from dataflows.problem import problem, tiles
+from dataflows.tiling import Tiling, window
 from dataflows.workload import Layer
 
 
@@ -60,55 +60,40 @@ def compute_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     takes `rows` cycles per fold and pixel block, and `rows` to move its last sums out.
     """
     rows = acc.array.rows
-    totals = Totals.of(layer, acc, tiling)
-    steps = layer.N * totals.channel_tiles
+    one, cut = problem(layer, acc), tiles(layer, acc, tiling)
+    steps = layer.N * cut.channel_tiles
     if acc.array.outputs_stay:
-        return layer.N * totals.folds * rows * pixel_blocks(layer, acc, tiling) + steps * totals.pixel_tiles * rows
-    later_folds = layer.N * (totals.folds - totals.channel_tiles)
-    return sum(
-        count_p * count_q * (steps * (rows + p * q) + later_folds * max(p * q, rows))
-        for p, count_p in split(layer.P, tiling.p)
-        for q, count_q in split(layer.Q, tiling.q)
-    )
+        return layer.N * one.folds * rows * cut.pixel_blocks(rows) + steps * cut.pixel_tiles * rows
+    later_folds = layer.N * (one.folds - cut.channel_tiles)
+    return sum(number * (steps * (rows + pixels) + later_folds * max(pixels, rows)) for pixels, number in cut.shapes)
 
 
 def first_load(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     """Return the beats of the first step's load: inputs, weights and scales."""
-    blocking = Blocking.of(layer, acc)
-    packed = blocking.packed > 1
-    blocks = min(tiling.blocks, blocking.walked)
-    channels = min(tiling.c_blocks, blocking.c_blocks)
-    planes = blocks if packed else channels
-    pixels = 1
-    for axis, (size, outputs) in enumerate(((layer.H, min(tiling.p, layer.P)), (layer.W, min(tiling.q, layer.Q)))):
-        pixels *= min(size, max(0, window(layer, axis, outputs) - layer.padding[axis]))
-    weights = blocks * channels * layer.R * layer.S * blocking.weight_rows
-    return (
-        planes * pixels * acc.beats(acc.input_word_bits)
-        + weights * acc.beats(acc.weight_word_bits)
-        + blocks * acc.post_groups * acc.beats(acc.scale_word_bits)
-    )
+    one, cut = problem(layer, acc), tiles(layer, acc, tiling)
+    planes = cut.blocks if one.packed else cut.channels
+    height = min(layer.H, max(0, window(layer, 0, cut.p) - layer.padding[0]))
+    width = min(layer.W, max(0, window(layer, 1, cut.q) - layer.padding[1]))
+    weights = cut.blocks * cut.channels * layer.R * layer.S * one.blocking.weight_rows
+    scales = cut.blocks * acc.post_groups
+    return planes * height * width * one.input_beats + weights * one.weight_beats + scales * one.scale_beats
 
 
 def first_tile_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     """Return the issue cycles of the first output tile, all its C tiles."""
-    blocking, rows = Blocking.of(layer, acc), acc.array.rows
-    blocks = min(tiling.blocks, blocking.walked)
-    pixels = min(tiling.p, layer.P) * min(tiling.q, layer.Q)
-    folds = blocks * blocking.c_blocks * layer.R * layer.S
-    steps = math.ceil(blocking.c_blocks / tiling.c_blocks)
+    one, cut, rows = problem(layer, acc), tiles(layer, acc, tiling), acc.array.rows
+    pixels = cut.p * cut.q
+    folds = cut.blocks * one.blocking.c_blocks * layer.R * layer.S
+    steps = cut.c_tiles
     if acc.array.outputs_stay:
-        return math.ceil(pixels / rows) * folds * rows + steps * rows
+        return -(-pixels // rows) * folds * rows + steps * rows
     return steps * (rows + pixels) + (folds - steps) * max(pixels, rows)
 
 
 def last_outputs(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     """Return the words of the last output tile."""
-    blocking = Blocking.of(layer, acc)
-    words = 1
-    for whole, tile in ((blocking.walked, tiling.blocks), (layer.P, tiling.p), (layer.Q, tiling.q)):
-        words *= split(whole, tile)[-1][0]
-    return words
+    cut = tiles(layer, acc, tiling)
+    return cut.last_blocks * cut.last_p * cut.last_q
 
 
 def bound(layer: Layer, acc: Accelerator, tiling: Tiling, counts: Counts | None = None, program_beats: int = 0) -> Bound:
@@ -120,7 +105,7 @@ def bound(layer: Layer, acc: Accelerator, tiling: Tiling, counts: Counts | None 
     chain = (
         _port_cycles(counts.levels["dram"]["program"]["reads"] + first_load(layer, acc, tiling), acc)
         + max(compute + words * acc.post_groups, first_tile_cycles(layer, acc, tiling) + post)
-        + _port_cycles(words * acc.beats(acc.output_word_bits), acc)
+        + _port_cycles(words * problem(layer, acc).output_beats, acc)
     )
     return Bound(compute, post, _port_cycles(counts.dram_beats, acc), chain)
 

@@ -153,6 +153,7 @@ def area_by_part(acc: Accelerator, tech: Technology) -> dict[str, float]:
     return parts
 
 
+@lru_cache(maxsize=256)
 def area_um2(acc: Accelerator, tech: Technology) -> float:
     """Return the accelerator's area."""
     return sum(area_by_part(acc, tech).values())

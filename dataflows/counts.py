@@ -21,12 +21,13 @@ at the end of a dimension has its true, smaller size.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from dataflows.arch import Accelerator
-from dataflows.tiling import RELEVANT, Blocking, Tiling, window
+from dataflows.problem import problem, tiles
+from dataflows.tiling import RELEVANT, Tiling, window
 from dataflows.workload import Layer
 
 Levels = dict[str, dict[str, dict[str, int]]]
@@ -62,62 +63,28 @@ class Counts:
         return sum(entry["reads"] + entry["writes"] for entry in self.levels["dram"].values())
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sizes that all closed forms share.
+def fetch_repeats(order: tuple[str, ...], tiles: dict[str, int]) -> dict[str, int]:
+    """Return how often the whole of each loaded tensor is fetched (codesign reference, 4.2).
 
-    Attributes
+    Parameters
     ----------
-    out_blocks : int
-        Output blocks of the layer, over all groups, for one image.
-    folds : int
-        Folds needed to compute every output block once at one tile of pixels: out_blocks x c_blocks x R x S.
-    channel_tiles : int
-        Tiles over G, K and C.
-    c_tiles, pixel_tiles : int
-        Tiles over C, and over P and Q.
-    live_rows : int
-        Array rows that get a weight word in a fold.
+    order : tuple of str
+        Tile loops, outermost first; C follows as the innermost.
+    tiles : dict
+        Iterations of each loop.
     """
-
-    out_blocks: int
-    folds: int
-    channel_tiles: int
-    c_tiles: int
-    pixel_tiles: int
-    live_rows: int
-
-    @classmethod
-    def of(cls, layer: Layer, acc: Accelerator, tiling: Tiling) -> Totals:
-        """Work them out for one tiling."""
-        blocking = Blocking.of(layer, acc)
-        tiles = tiling.counts(layer, blocking)
-        out_blocks = blocking.group_blocks * blocking.k_blocks
-        return cls(
-            out_blocks=out_blocks,
-            folds=out_blocks * blocking.c_blocks * layer.R * layer.S,
-            channel_tiles=tiles["G"] * tiles["K"] * tiles["C"],
-            c_tiles=tiles["C"],
-            pixel_tiles=tiles["P"] * tiles["Q"],
-            live_rows=blocking.packed * layer.C if blocking.packed > 1 else blocking.weight_rows,
-        )
-
-
-def fetch_repeats(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int]:
-    """Return how often the whole of each loaded tensor is fetched (codesign reference, 4.2)."""
-    tiles = tiling.counts(layer, Blocking.of(layer, acc))
-    loops = [(dim, tiles[dim]) for dim in (*tiling.order, "C") if tiles[dim] > 1]
     repeats = {}
     for tensor, relevant in RELEVANT.items():
-        innermost = max((i for i, (dim, _) in enumerate(loops) if dim in relevant), default=-1)
-        repeats[tensor] = math.prod(extent for dim, extent in loops[: innermost + 1] if dim not in relevant)
+        times, moved = 1, False  # has a relevant loop been seen inside?
+        for dim in ("C", *order[::-1]):
+            extent = tiles[dim]
+            if extent > 1:
+                if dim in relevant:
+                    moved = True
+                elif moved:
+                    times *= extent
+        repeats[tensor] = times
     return repeats
-
-
-def split(total: int, tile: int) -> tuple[tuple[int, int], ...]:
-    """Return (size, how many) of the tiles that `total` falls into; at most two sizes."""
-    full, rest = divmod(total, tile)
-    return tuple((size, count) for size, count in ((tile, full), (rest, 1)) if size and count)
 
 
 def clipped_sum(start: int, step: int, count: int, top: int) -> int:
@@ -131,38 +98,18 @@ def clipped_sum(start: int, step: int, count: int, top: int) -> int:
     return above(start) - above(start - top)
 
 
+@lru_cache(maxsize=4096)
 def window_total(layer: Layer, axis: int, tile: int) -> int:
-    """Return the input rows (axis 0) or columns (axis 1) fetched over all tiles of one pass, clipped to the image."""
+    """Return the input rows (axis 0) or columns (axis 1) fetched over all tiles of one pass, clipped to the image.
+
+    It is the sum of all windows' ends less the sum of their starts; `tile` is no larger than the output.
+    """
     size, outputs = ((layer.H, layer.P), (layer.W, layer.Q))[axis]
-    tiles = math.ceil(outputs / tile)
-    pad, advance = layer.padding[axis], min(tile, outputs) * layer.stride[axis]
-    last = (tiles - 1) * advance - pad
-    reach = window(layer, axis, min(tile, outputs))
-    tail = last + window(layer, axis, outputs - (tiles - 1) * min(tile, outputs))
-    ends = clipped_sum(reach - pad, advance, tiles - 1, size) + min(max(tail, 0), size)
+    tiles = -(-outputs // tile)
+    pad, advance = layer.padding[axis], tile * layer.stride[axis]
+    last = window(layer, axis, outputs) - pad  # where the last tile's window ends
+    ends = clipped_sum(window(layer, axis, tile) - pad, advance, tiles - 1, size) + min(max(last, 0), size)
     return ends - clipped_sum(-pad, advance, tiles, size)
-
-
-def taps_in_image(layer: Layer, axis: int) -> int:
-    """Return how many (output, tap) pairs of one axis read inside the image."""
-    size, outputs, taps = ((layer.H, layer.P, layer.R), (layer.W, layer.Q, layer.S))[axis]
-    stride, dilation, pad = layer.stride[axis], layer.dilation[axis], layer.padding[axis]
-    inside = 0
-    for tap in range(taps):
-        offset = tap * dilation - pad  # 0 <= output * stride + offset < size
-        first = max(0, -(offset // stride))
-        last = min(outputs - 1, (size - 1 - offset) // stride)
-        inside += max(0, last - first + 1)
-    return inside
-
-
-def pixel_blocks(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
-    """Return the groups of at most `rows` pixels over all tiles of the output plane."""
-    return sum(
-        count_p * count_q * math.ceil(p * q / acc.array.rows)
-        for p, count_p in split(layer.P, tiling.p)
-        for q, count_q in split(layer.Q, tiling.q)
-    )
 
 
 def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0) -> Counts:
@@ -179,34 +126,31 @@ def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0
     program_beats : int
         Beats of the layer program, read once.
     """
-    blocking = Blocking.of(layer, acc)
-    totals = Totals.of(layer, acc, tiling)
-    repeats = fetch_repeats(layer, acc, tiling)
+    one, cut = problem(layer, acc), tiles(layer, acc, tiling)
+    blocking, outputs, groups = one.blocking, one.outputs, acc.post_groups
+    repeats = fetch_repeats(tiling.order, cut.number)
     planes = layer.N * blocking.group_blocks * blocking.c_blocks
-    inputs = repeats["inputs"] * planes * window_total(layer, 0, tiling.p) * window_total(layer, 1, tiling.q)
-    weights = repeats["weights"] * totals.folds * blocking.weight_rows
-    scales = repeats["scales"] * totals.out_blocks * acc.post_groups
-    outputs = layer.N * totals.out_blocks * layer.P * layer.Q
-    taps = taps_in_image(layer, 0) * taps_in_image(layer, 1)
-    input_reads = layer.N * totals.out_blocks * blocking.c_blocks * taps
+    inputs = repeats["inputs"] * planes * window_total(layer, 0, cut.p) * window_total(layer, 1, cut.q)
+    weights = repeats["weights"] * one.folds * blocking.weight_rows
+    scales = repeats["scales"] * one.out_blocks * groups
     if not acc.array.outputs_stay:
         passes = blocking.c_blocks * layer.R * layer.S
-        weight_reads = layer.N * totals.pixel_tiles * totals.folds * totals.live_rows
+        weight_reads = layer.N * cut.pixel_tiles * one.folds * one.live_rows
     else:
-        passes = totals.c_tiles
-        weight_reads = layer.N * pixel_blocks(layer, acc, tiling) * totals.folds * totals.live_rows
+        passes = cut.c_tiles
+        weight_reads = layer.N * cut.pixel_blocks(acc.array.rows) * one.folds * one.live_rows
     levels: Levels = {
-        "input_buffer": {"inputs": _entry(input_reads, inputs)},
+        "input_buffer": {"inputs": _entry(one.input_reads, inputs)},
         "weight_buffer": {"weights": _entry(weight_reads, weights)},
         # passes - 1 of the reads add to a partial sum, the last one is the post unit's.
         "accumulator": {"psums": _entry(outputs * passes, outputs * passes)},
         "output_buffer": {"outputs": _entry(outputs, outputs)},
-        "scale_buffer": {"scales": _entry(outputs * acc.post_groups, scales)},
+        "scale_buffer": {"scales": _entry(outputs * groups, scales)},
         "dram": {
-            "inputs": _entry(inputs * acc.beats(acc.input_word_bits), 0),
-            "weights": _entry(weights * acc.beats(acc.weight_word_bits), 0),
-            "outputs": _entry(0, outputs * acc.beats(acc.output_word_bits)),
-            "scales": _entry(scales * acc.beats(acc.scale_word_bits), 0),
+            "inputs": _entry(inputs * one.input_beats, 0),
+            "weights": _entry(weights * one.weight_beats, 0),
+            "outputs": _entry(0, outputs * one.output_beats),
+            "scales": _entry(scales * one.scale_beats, 0),
             "program": _entry(program_beats, 0),
         },
     }
@@ -220,24 +164,24 @@ def register_writes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str,
     written in every PE. The `rows` weight words of a fold cross all rows, lane c behind c registers, and each PE takes
     its own twice more, behind and then in front of the wave.
 
-    Output stationary: in each slot a row takes an input word into a shift register, which the words's lanes leave one
+    Output stationary: in each slot a row takes an input word into a shift register, which the word's lanes leave one
     by one through the PEs of the row; a weight word crosses all rows, lane c behind 1 + c registers; every PE updates
     its sum. The sums of a pixel block and step are held once and move down, that of row r through rows - r PEs.
     """
     rows, cols = acc.array.rows, acc.array.cols
-    totals = Totals.of(layer, acc, tiling)
+    one, cut = problem(layer, acc), tiles(layer, acc, tiling)
     stagger = cols * (cols - 1) // 2
     if not acc.array.outputs_stay:
-        slots = layer.N * totals.folds * layer.P * layer.Q
-        loads = layer.N * totals.folds * totals.pixel_tiles
+        slots = layer.N * one.folds * layer.P * layer.Q
+        loads = layer.N * one.folds * cut.pixel_tiles
         return {
             "inputs": slots * (rows * cols + rows * (rows - 1) // 2),
             "weights": loads * ((rows + 2) * rows * cols + rows * stagger),
             "psums": slots * rows * cols,
         }
-    blocks = layer.N * pixel_blocks(layer, acc, tiling)
-    slots = blocks * totals.folds * rows
-    drains = blocks * totals.out_blocks * totals.c_tiles
+    blocks = layer.N * cut.pixel_blocks(rows)
+    slots = blocks * one.folds * rows
+    drains = blocks * one.out_blocks * cut.c_tiles
     return {
         "inputs": slots * (rows * cols + rows * (rows + 1) // 2),
         "weights": slots * (rows * cols + cols + stagger),

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 
 from dataflows.arch import Accelerator, Array, Memory
-from dataflows.counts import clipped_sum, count, fetch_repeats, split, taps_in_image
+from dataflows.counts import clipped_sum, count, fetch_repeats
 from dataflows.errors import CheckFailed
 from dataflows.execute import _Walker, walk
+from dataflows.problem import problem, taps_in_image, tiles
 from dataflows.tiling import Blocking, Tiling
 from dataflows.workload import Layer
 from tests.strategies import jobs
@@ -82,13 +83,21 @@ def test_worked_example():
 )
 def test_stationarity(order, c_blocks, expected):
     layer = Layer("c", K=8, C=16, P=4, Q=8)
-    assert fetch_repeats(layer, Accelerator("a", Array(4, 4)), Tiling(1, c_blocks, 2, 2, tuple(order))) == expected
+    cut = tiles(layer, Accelerator("a", Array(4, 4)), Tiling(1, c_blocks, 2, 2))
+    assert fetch_repeats(tuple(order), cut.number) == expected
 
 
-def test_split():
-    assert split(10, 4) == ((4, 2), (2, 1))
-    assert split(8, 4) == ((4, 2),)
-    assert split(3, 4) == ((3, 1),)
+def test_sizes_of_a_tiling_by_hand():
+    """Ten rows by four and seven columns by seven: three tiles, the last of two rows."""
+    layer, acc = Layer("c", K=5, C=9, P=10, Q=7), Accelerator("a", Array(2, 2), post_lanes=1)
+    cut = tiles(layer, acc, Tiling(2, 99, 4, 9))
+    assert (cut.p, cut.q, cut.last_p, cut.last_q) == (4, 7, 2, 7)
+    assert (cut.blocks, cut.last_blocks, cut.channels) == (2, 1, 5)
+    assert cut.number == {"N": 1, "G": 1, "K": 2, "P": 3, "Q": 1, "C": 1}
+    assert dict(cut.shapes) == {28: 2, 14: 1}
+    assert cut.pixel_blocks(16) == 2 * 2 + 1
+    one = problem(layer, acc)
+    assert (one.out_blocks, one.folds, one.outputs, one.live_rows) == (3, 15, 210, 2)
 
 
 def test_clipped_sum_against_a_loop():
