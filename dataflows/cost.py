@@ -17,6 +17,8 @@ from dataflows.workload import Layer
 
 SCHEMA = 1
 EnergyByLevel = dict[str, dict[str, float]]
+SRAM_PORTS = 2
+"""Every buffer is read and written in the same cycle (`rtl/sram.py`): one port for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,8 @@ def rates(acc: Accelerator, tech: Technology) -> Rates:
         if level.name == "dram":
             levels[level.name] = (tech.dram_pj(level.word_bits), tech.dram_pj(level.word_bits))
         else:
-            depth = level.words // srams(level)
-            levels[level.name] = (tech.sram_read_pj(depth, level.word_bits), tech.sram_write_pj(depth, level.word_bits))
+            size = level.words // srams(level), level.word_bits, SRAM_PORTS
+            levels[level.name] = (tech.sram_read_pj(*size), tech.sram_write_pj(*size))
     array = acc.array
     hops = {
         "inputs": tech.register_pj(array.input_bits),
@@ -141,15 +143,19 @@ def energy_by_level(counts: Counts, acc: Accelerator, tech: Technology) -> Energ
 
 
 def area_by_part(acc: Accelerator, tech: Technology) -> dict[str, float]:
-    """Return um2 of the array, the post unit and every buffer (all copies)."""
+    """Return um2 of the array and its edges, the post unit and every buffer (all copies)."""
     array = acc.array
+    rows, cols = array.rows, array.cols
+    waiting_inputs = rows * rows if array.outputs_stay else rows * (rows - 1) // 2  # lanes held at the edges
+    waiting_weights = cols * (cols + 1) // 2 if array.outputs_stay else cols * (cols - 1) // 2
     parts = {
         "array": array.macs * tech.pe_area_um2(array.input_bits, array.weight_bits),
+        "edges": tech.register_area_um2(waiting_inputs * array.input_bits + waiting_weights * array.weight_bits),
         "post": acc.post_lanes * tech.post_lane_area_um2(array.acc_bits),
     }
     for level in acc.levels():
         if level.name != "dram":
-            parts[level.name] = srams(level) * tech.sram_area_um2(level.words // srams(level), level.word_bits)
+            parts[level.name] = srams(level) * tech.sram_area_um2(level.words // srams(level), level.word_bits, SRAM_PORTS)
     return parts
 
 
