@@ -1,4 +1,4 @@
-"""How fast the suite itself is: simulation of complete accelerators, and generation of large ones.
+"""How fast the suite itself is: costs of single mappings, simulation of complete accelerators, generation of large ones.
 
 Run with ``make bench``. Figures are of this machine and this moment; CPU seconds move less than wall time.
 """
@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Sequence
+from itertools import product
+from statistics import median
+from typing import Any
 
 import numpy as np
 import yaml
 
+from dataflows.cost import evaluate
 from dataflows.schedule import schedule
+from dataflows.tech import technology
+from dataflows.tiling import OUTER_DIMS, Tiling, violations
 from dataflows.workload import Layer
 from mappers.search import SearchMapper
 from rtl.export import verilog
@@ -24,7 +31,29 @@ from systolith.versions import provenance
 SEED = 1
 LAYER = Layer.conv("conv3x3", K=64, C=64, H=56, W=56, R=3, S=3, padding=1)
 SIMULATED = ("ws-16x16", "os-16x16")
+COSTED = ("ws-16x16", "os-16x16")
+REPEATS = 7
 GENERATED = ("ws-16x16", "ws:rows=64,cols=64", "os:rows=64,cols=64")
+
+
+def evaluations(cost: Callable[[Any], object], mappings: Sequence[Any]) -> int:
+    """Return evaluations per CPU second of one core, one mapping after the other: the median of several repeats."""
+    rates = []
+    for _ in range(REPEATS):
+        started = time.process_time()
+        for mapping in mappings:
+            cost(mapping)
+        rates.append(len(mappings) / (time.process_time() - started))
+    return round(median(rates))
+
+
+def machine_cost(name: str) -> int:
+    """Cost every fitting tiling of a grid of mode `machine`: counts, bound, energy and area."""
+    acc, tech = accelerator(name), technology()
+    orders = (OUTER_DIMS, ("G", "N", "P", "Q", "K"))
+    sizes = product((1, 2, 4), (1, 2, 4), range(1, 57, 3), (1, 2, 5, 7, 8, 14, 28, 56), orders)
+    tilings = [each for each in (Tiling(*size) for size in sizes) if not violations(LAYER, acc, each)]
+    return evaluations(lambda tiling: evaluate(LAYER, acc, tiling, tech), tilings)
 
 
 def simulation(name: str) -> dict[str, object]:
@@ -51,6 +80,7 @@ def generation(name: str) -> dict[str, object]:
 def main() -> None:
     """Print all figures as YAML."""
     figures = {
+        "cost machine evaluations per CPU second": {name: machine_cost(name) for name in COSTED},
         "simulation": {name: simulation(name) for name in SIMULATED},
         "generation": {name: generation(name) for name in GENERATED},
     }
