@@ -122,6 +122,8 @@ class StorageLevel:
         How each tensor is stored, and moved to and from the level: dense, or compressed.
     fanout : Fanout
         The instances of the level below that one instance feeds.
+    source : str
+        Where its size and energies come from.
     """
 
     name: str
@@ -139,6 +141,7 @@ class StorageLevel:
     row_bits: int | None = None
     row_dims: tuple[str, str, str] = ROW_DIMS
     formats: tuple[Format, Format, Format] = (DENSE, DENSE, DENSE)
+    source: str = ""
     plain: bool = field(default=True, init=False, repr=False, compare=False)
     """Whether every word is one access."""
 
@@ -205,6 +208,10 @@ class Architecture:
         What operand widths and zeros do to a multiply-accumulate; None: every one takes a cycle and the same energy.
     source : str
         Where the figures come from.
+    description : str
+        What it is, and what was assumed.
+    clock_mhz : float or None
+        Clock, where it is known; leakage per cycle and peak rates follow from it, cycles do not.
     """
 
     name: str
@@ -215,6 +222,8 @@ class Architecture:
     area_um2: float | None = None
     datapath: Datapath | None = None
     source: str = ""
+    description: str = ""
+    clock_mhz: float | None = None
 
     def __post_init__(self) -> None:
         if not self.levels:
@@ -227,6 +236,8 @@ class Architecture:
             raise SpecError(where, sorted(self.levels[0].holds), allowed, "the outermost level has them all")
         if self.psum_bits is not None and self.psum_bits < 1:
             raise SpecError(f"{self.name}.psum_bits", self.psum_bits, "a positive integer", "correct it")
+        if self.clock_mhz is not None and not 0 < self.clock_mhz < math.inf:
+            raise SpecError(f"{self.name}.clock_mhz", self.clock_mhz, "a positive number of MHz", "correct it")
 
     @property
     def pes(self) -> int:

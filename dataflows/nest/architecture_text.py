@@ -1,4 +1,7 @@
-"""Architectures as plain data: what YAML files hold. Per-tensor values are one value for all or ``{weights: .., ...}``."""
+"""Architectures as plain data: what YAML files hold. Per-tensor values are one value for all or ``{weights: .., ...}``.
+
+Energies, area and leakage may be left out where a technology is named (`dataflows.nest.pricing`); what is written wins.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,20 @@ from dataflows.compression import DENSE, Format
 from dataflows.datapath import Datapath
 from dataflows.errors import SpecError
 from dataflows.nest.architecture import ROW_DIMS, Architecture, Axis, Fanout, StorageLevel
+from dataflows.nest.pricing import KINDS, Wish, resolve
 from dataflows.nest.rules import TENSORS
+from dataflows.tech import technology
 
 SCHEMA = 1
-_TOP = ("schema", "name", "levels", "mac_pj", "psum_bits", "leakage_pj", "area_um2", "datapath", "source", "description")
+_TOP = (
+    "schema", "name", "levels", "mac_pj", "psum_bits", "leakage_pj", "area_um2", "datapath", "source", "description",
+    "technology", "clock_mhz",
+)  # fmt: skip
+_TEXTS = ("source", "description")
 _PORTS = ("bandwidth", "read_bandwidth", "write_bandwidth")
 _LEVEL = (
     "name", "holds", "read_pj", "write_pj", "word_bits", "row_bits", "row_dims", "capacity_bits", "capacity_words", *_PORTS,
-    "block_words", "buffering", "formats", "fanout",
+    "block_words", "buffering", "formats", "fanout", "source", "kind", "dram",
 )  # fmt: skip
 _FLAGS = ("multicast", "reduction", "links")
 _FANOUT = ("axes", *_FLAGS, "hop_pj", "add_pj", "skew")
@@ -29,7 +38,8 @@ def architecture_to_dict(arch: Architecture) -> dict[str, Any]:
     return {
         "schema": SCHEMA, "name": arch.name, "levels": [_level_to_dict(level) for level in arch.levels], "mac_pj": arch.mac_pj,
         "psum_bits": arch.psum_bits, "leakage_pj": arch.leakage_pj, "area_um2": arch.area_um2,
-        "datapath": arch.datapath and arch.datapath.to_dict(), "source": arch.source,
+        "datapath": arch.datapath and arch.datapath.to_dict(), "source": arch.source, "description": arch.description,
+        "clock_mhz": arch.clock_mhz,
     }  # fmt: skip
 
 
@@ -52,36 +62,63 @@ def _level_to_dict(level: StorageLevel) -> dict[str, Any]:
             "axes": [{"name": axis.name, "size": axis.size, "dims": axis.dims} for axis in fan.axes],
             **{name: getattr(fan, name) for name in (*_FLAGS, "hop_pj", "add_pj", "skew")},
         },
+        "source": level.source,
     }
 
 
 def architecture_from_dict(data: Any, path: str = "architecture") -> Architecture:
     """Read the YAML form; every error is a `SpecError` with the field's path."""
-    _fields(data, path, _TOP, required=("name", "levels", "mac_pj"))
+    _fields(data, path, _TOP, required=("name", "levels"))
     if data.get("schema", SCHEMA) != SCHEMA:
         raise SpecError(f"{path}.schema", data["schema"], str(SCHEMA), "use the form of this version")
     if not isinstance(data["levels"], list):
         raise SpecError(f"{path}.levels", data["levels"], "a list of levels, outermost first", "correct the value")
-    levels = tuple(_level(entry, f"{path}.levels[{i}]") for i, entry in enumerate(data["levels"]))
+    tech = None if data.get("technology") is None else _made(f"{path}.technology", lambda: technology(data["technology"]))
+    missing = frozenset(name for name in ("mac_pj", "area_um2", "leakage_pj") if data.get(name) is None)
+    if tech is None and "mac_pj" in missing:
+        raise SpecError(f"{path}.mac_pj", "nothing", "a value: this field is required without a technology", "add mac_pj")
+    read = [_level(entry, f"{path}.levels[{i}]", tech is not None) for i, entry in enumerate(data["levels"])]
     bits = data.get("psum_bits")
-    area = data.get("area_um2")
-    return _made(
+    area, clock = (
+        None if data.get(name) is None else _number(data[name], f"{path}.{name}") for name in ("area_um2", "clock_mhz")
+    )
+    arch = _made(
         path,
         lambda: Architecture(
             name=str(data["name"]),
-            levels=levels,
-            mac_pj=_number(data["mac_pj"], f"{path}.mac_pj"),
+            levels=tuple(level for level, _ in read),
+            mac_pj=_number(_or_zero(data.get("mac_pj")), f"{path}.mac_pj"),
             psum_bits=None if bits is None else _whole(bits, f"{path}.psum_bits"),
-            leakage_pj=_number(data.get("leakage_pj", 0.0), f"{path}.leakage_pj"),
-            area_um2=None if area is None else _number(area, f"{path}.area_um2"),
+            leakage_pj=_number(_or_zero(data.get("leakage_pj")), f"{path}.leakage_pj"),
+            area_um2=area,
             datapath=None if data.get("datapath") is None else Datapath.parse(data["datapath"], f"{path}.datapath"),
-            source=str(data.get("source", "")),
+            clock_mhz=clock,
+            **_texts(data, _TEXTS),
         ),
     )
+    return resolve(arch, tech, [wish for _, wish in read], missing, path)
 
 
-def _level(data: Any, path: str) -> StorageLevel:
-    _fields(data, path, _LEVEL, required=("name", "holds", "read_pj", "write_pj"))
+def _level(data: Any, path: str, priced: bool) -> tuple[StorageLevel, Wish]:
+    """Read a level, and what it leaves to the technology table."""
+    made = _storage(data, path)
+    priced = priced or data.get("dram") is not None
+    asked = []
+    for name in ("read_pj", "write_pj"):
+        given = data.get(name)
+        if given is None and not priced:
+            raise SpecError(f"{path}.{name}", "nothing", "a value: this field is required without a technology", f"add {name}")
+        named = {tensor for tensor, pj in given.items() if pj is not None} if isinstance(given, dict) else set(TENSORS)
+        asked.append(made.holds - (set() if given is None else named) if priced else frozenset())
+    fan = data.get("fanout") or {}
+    hop, add = (fan.get(name) is None for name in ("hop_pj", "add_pj"))
+    if data.get("kind") is not None and data["kind"] not in KINDS:
+        raise SpecError(f"{path}.kind", data["kind"], ", ".join(KINDS), "choose one of these, or leave it out")
+    return made, Wish(frozenset(asked[0]), frozenset(asked[1]), hop, add, data.get("kind"), data.get("dram"))
+
+
+def _storage(data: Any, path: str) -> StorageLevel:
+    _fields(data, path, _LEVEL, required=("name", "holds"))
     holds = data["holds"]
     if not isinstance(holds, list) or not set(map(str, holds)) <= set(TENSORS):
         raise SpecError(f"{path}.holds", holds, f"a list of {', '.join(TENSORS)}", "correct the names")
@@ -90,13 +127,14 @@ def _level(data: Any, path: str) -> StorageLevel:
     given = _triple(data.get("row_dims", {}), f"{path}.row_dims", _letters, None)
     weights, inputs, outputs = (default if dims is None else dims for dims, default in zip(given, ROW_DIMS, strict=True))
     ports = {name: _number(data[name], f"{path}.{name}") for name in _PORTS if data.get(name) is not None}
+    more: dict[str, Any] = ports | _texts(data, ("source",))
     return _made(
         path,
         lambda: StorageLevel(
             name=str(data["name"]),
             holds=frozenset(holds),
-            read_pj=_triple(data["read_pj"], f"{path}.read_pj", _number, 0.0),
-            write_pj=_triple(data["write_pj"], f"{path}.write_pj", _number, 0.0),
+            read_pj=_triple(_or_zero(data.get("read_pj")), f"{path}.read_pj", _number, 0.0),
+            write_pj=_triple(_or_zero(data.get("write_pj")), f"{path}.write_pj", _number, 0.0),
             word_bits=bits,
             capacity_bits=_capacity(data, holds, bits, path),
             block_words=_whole(data.get("block_words", 1), f"{path}.block_words"),
@@ -105,7 +143,7 @@ def _level(data: Any, path: str) -> StorageLevel:
             row_bits=rows,
             formats=_triple(data.get("formats", "dense"), f"{path}.formats", Format.parse, DENSE),
             row_dims=(weights, inputs, outputs),
-            **ports,
+            **more,
         ),
     )
 
@@ -146,7 +184,7 @@ def _fanout(data: Any, path: str) -> Fanout:
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise SpecError(f"{path}.{name}", value, "true or false", "correct the value")
-    hop, add = (_number(data.get(name, 0.0), f"{path}.{name}") for name in ("hop_pj", "add_pj"))
+    hop, add = (_number(_or_zero(data.get(name)), f"{path}.{name}") for name in ("hop_pj", "add_pj"))
     return _made(path, lambda: Fanout(tuple(made), hop_pj=hop, add_pj=add, skew=data.get("skew", "none"), **flags))
 
 
@@ -168,6 +206,14 @@ def _triple(value: Any, path: str, read: Callable[[Any, str], Any], absent: Any)
         return (read(value, path),) * 3
     _fields(value, path, TENSORS)
     return tuple(absent if value.get(tensor) is None else read(value[tensor], f"{path}.{tensor}") for tensor in TENSORS)
+
+
+def _texts(data: dict[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    return {name: str(data[name]).strip() for name in names if data.get(name) is not None}
+
+
+def _or_zero(value: Any) -> Any:
+    return 0.0 if value is None else value
 
 
 def _number(value: Any, path: str) -> float:
