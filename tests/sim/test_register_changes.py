@@ -19,6 +19,7 @@ from sim.verify import verify_layers
 from tests.rtl.registers import distinct, recorded, written
 
 
+@pytest.mark.rtl
 @pytest.mark.nightly
 @pytest.mark.parametrize("dataflow", ["ws", "os"])
 def test_the_whole_accelerator_writes_as_often(dataflow: str, tmp_path: Path) -> None:

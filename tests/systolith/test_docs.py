@@ -11,6 +11,7 @@ import pytest
 from dataflows.layer_text import parse_layer
 from dataflows.mapping import Mapping
 from dataflows.picture.model import MEANING
+from dataflows.tech import technology
 from dataflows.tiling import Tiling, mapping_of
 from systolith.explore_spec import read_explore_spec
 from systolith.mapping_file import read_mappings
@@ -69,3 +70,50 @@ def test_commands_of_the_readme_exist(systolith):
 @pytest.mark.parametrize("command", re.findall(r"`systolith ((?:networks|map) [^`]*)`", (ROOT / "README.md").read_text()))
 def test_short_commands_of_the_readme_run(systolith, command):
     assert systolith(*shlex.split(command)).code == 0
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_tests_and_files_that_the_manual_names_exist(page):
+    text = page.read_text()
+    sources = list((ROOT / "tests").rglob("test_*.py"))
+    known = {source.stem for source in sources}
+    for source in sources:
+        known |= set(re.findall(r"^def (test_\w+)", source.read_text(), re.MULTILINE))
+    assert set(re.findall(r"`(test_\w+)`", text)) <= known
+    named = re.findall(r"`((?:dataflows|rtl|sim|tests|mappers|dse|systolith|examples)/[\w/.-]+\.\w+)`", text)
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
+@pytest.mark.parametrize("page", ["cost-model.md", "machine-cost.md"])
+def test_every_term_of_a_cost_model_names_what_pins_it(page):
+    """Rows of tables with a column of tests; a row may say that the test is the one above."""
+    columns: list[str] = []
+    rows = 0
+    for line in (ROOT / "docs" / page).read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if not cells:
+            columns = []
+        elif not columns:
+            columns = cells
+        elif "test" in columns and not set(line) <= set("|-"):
+            assert re.search(r"`test_|the same", cells[columns.index("test")]), line
+            rows += 1
+    assert rows > 20
+
+
+def test_the_manual_shows_the_technology_table():
+    text = (ROOT / "docs/machine-cost.md").read_text()
+    found = re.findall(r"^\| `(\w+)` \| ([\d.e+-]+) \| (.*?) \| (.*) \|$", text, re.MULTILINE)
+    entries = technology("45nm").entries
+    assert found == [(name, f"{entry.value:.4g}", entry.unit, entry.source) for name, entry in entries.items()]
+
+
+def test_the_manual_shows_what_a_layer_costs(systolith):
+    text = (ROOT / "docs/machine-cost.md").read_text()
+    command = re.search(r"```shell\nsystolith (.*?)```", text, re.DOTALL)
+    assert command
+    ran = systolith(*shlex.split(command[1].replace("\\\n", "")), "--json")
+    (row,) = ran.json
+    assert row["check"] == {"equal": True, "differences": []}
+    assert f"{row['macs']:,} multiply-accumulates" in text
+    assert f"{row['energy_pj'] / 1e6:,.0f} uJ on {row['area_um2'] / 1e6:.3f} mm2" in text
