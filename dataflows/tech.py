@@ -140,7 +140,10 @@ class Technology:
             "name": self.name,
             "node_nm": self.node_nm,
             "entries": {name: asdict(entry) for name, entry in self.entries.items()},
-            "sram": {name: {**asdict(curve), "source": CACTI} for name, curve in self.sram.items()},
+            "sram": {
+                name: {"kilobytes": list(curve.kilobytes), "values": list(curve.values), "source": CACTI}
+                for name, curve in self.sram.items()
+            },
         }
 
 
