@@ -7,6 +7,9 @@ from typing import Any
 
 from dataflows.errors import SystolithError
 
+MOST_NAMED = 6
+"""Reasons in one message; all of them are in the JSON form."""
+
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
@@ -48,10 +51,12 @@ class Infeasible:
 
 
 class InfeasibleError(SystolithError):
-    """A well-formed request that cannot be met; carries every reason found."""
+    """A well-formed request that cannot be met; carries every reason found, and names the first `MOST_NAMED`."""
 
     exit_code = 1
 
     def __init__(self, reasons: list[Infeasible]) -> None:
         self.reasons = reasons
-        super().__init__("no valid mapping: " + "; ".join(str(r) for r in reasons))
+        more = len(reasons) - MOST_NAMED
+        named = "; ".join(str(reason) for reason in reasons[:MOST_NAMED])
+        super().__init__(f"no valid mapping: {named}" + (f"; and {more} more reasons" if more > 0 else ""))

@@ -9,11 +9,12 @@ depthwise layer keeps a full row or column of PEs busy.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dataflows.arch import ARRAY_BITS, Accelerator
 from dataflows.errors import SpecError
-from dataflows.feasible import Infeasible
+from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.limits import program_limits
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.workload import Layer
@@ -159,6 +160,18 @@ def width_violations(layer: Layer, acc: Accelerator) -> list[Infeasible]:
     return found
 
 
+def axis_violations(loops: Iterable[Loop], acc: Accelerator, subject: str) -> list[Infeasible]:
+    """Return the axes of the array that are shorter than the loops on them."""
+    found = []
+    spatial = list(loops)
+    for axis, size in (("rows", acc.array.rows), ("cols", acc.array.cols)):
+        used = math.prod(loop.extent for loop in spatial if loop.axis == axis)
+        if used > size:
+            remedy = f"unroll at most {size} there, or use an array with {axis}: {used}"
+            found.append(Infeasible("array", used, size, f"instances on {axis}", remedy, subject))
+    return found
+
+
 def smallest(layer: Layer, acc: Accelerator) -> list[Infeasible]:
     """Return why not even the smallest tile fits (empty when one does)."""
     return violations(layer, acc, Tiling(1, 1, 1, 1))
@@ -197,10 +210,19 @@ def mapping_of(layer: Layer, acc: Accelerator, tiling: Tiling) -> Mapping:
 
 
 def tiling_of(layer: Layer, acc: Accelerator, mapping: Mapping) -> Tiling:
-    """Read a mapping back; raise `SpecError` for a nest the sequencer does not accept.
+    """Read a mapping back.
 
     Loops of one iteration may be left out: a dimension without a tile loop is one tile.
+
+    Raises
+    ------
+    SpecError
+        For a nest the sequencer does not accept.
+    InfeasibleError
+        If an axis of the array is shorter than the loops on it.
     """
+    if reasons := axis_violations([loop for level in mapping.levels[:3] for loop in level.loops], acc, layer.name):
+        raise InfeasibleError(reasons)
     blocking = Blocking.of(layer, acc)
     given = mapping.level("dram").loops
     dims = tuple(loop.dim for loop in given)

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
-from dataflows.mapping import Mapping
-from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, mapping_of
+from dataflows.feasible import InfeasibleError
+from dataflows.mapping import Loop, Mapping
+from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, axis_violations, mapping_of
 from dataflows.workload import Layer
 
 _LOOP = re.compile(r"(?P<dim>PQ|[NGKCPQRS])(?P<extent>[1-9]\d{0,8})(?P<spatial>X?)")
@@ -33,10 +34,16 @@ def parse_compact(text: str, layer: Layer, acc: Accelerator, source: str) -> tup
     ------
     SpecError
         For text of another form, and for a nest that the machine does not walk; the message has the nearest one it does.
+    InfeasibleError
+        If an axis of the array is shorter than the loops on it.
     """
     levels = [_level(part, source) for part in text.split(";") if part.strip()]
     if len(levels) != 3:
         raise SpecError(source, f"{len(levels)} levels", "three: DRAM, buffers, array", "write L2 ... ; L1 ... ; L0 ...")
+    axes = {"PQ" if acc.array.outputs_stay else "C": "rows", "K": "cols"}
+    spatial = [Loop(dim, extent, axis=axes.get(dim)) for loops in levels for dim, extent, is_spatial in loops if is_spatial]
+    if reasons := axis_violations(spatial, acc, layer.name):
+        raise InfeasibleError(reasons)
     if not any(dim == "P" for loops in levels for dim, _, _ in loops):
         layer = layer.flattened()
     wrong: list[SpecError] = []

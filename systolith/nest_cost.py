@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dataflows.errors import SpecError
+from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.mapping import Mapping, uncommented
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import NestCost, evaluate
@@ -36,13 +37,24 @@ def nest_costs(
     -------
     list of dict, dict
         The JSON form of every cost, and the mappings by layer name.
+
+    Raises
+    ------
+    InfeasibleError
+        With the reasons of every layer whose mapping does not fit.
     """
     found = read(argument, [layer for layer, _ in layers], arch)
-    results = []
+    results: list[dict[str, Any]] = []
+    reasons: list[Infeasible] = []
     with console.progress("cost") as tick:
         for done, (layer, number) in enumerate(layers):
             tick(done, len(layers), layer.name)
-            results.append({**_one(layer, arch, found[layer.name], rules, check).to_dict(), "count": number})
+            try:
+                results.append({**_one(layer, arch, found[layer.name], rules, check).to_dict(), "count": number})
+            except InfeasibleError as error:
+                reasons += error.reasons
+    if reasons:
+        raise InfeasibleError(reasons)
     return results, found
 
 

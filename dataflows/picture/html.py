@@ -36,7 +36,7 @@ def page(title: str, columns: Sequence[str], rows: TABLE, pictures: Iterable[Pic
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{PAGE}{STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
         f'<div class="wide"><table class="cost">\n<tr>{head}</tr>\n{body}</table></div>\n'
-        f"<h2>Loop nests</h2>\n{sections}<footer>{escape(note)}</footer>\n</body>\n</html>\n"
+        f"{'<h2>Loop nests</h2>' if drawn else ''}\n{sections}<footer>{escape(note)}</footer>\n</body>\n</html>\n"
     )
 
 

@@ -68,6 +68,8 @@ def cost(
             emit_json(results, seed)
         else:
             peer_cost.show(results, peer)
+        if html:
+            pictures.write(html, f"{network} on {peer.text}", peer_cost.COLUMNS[peer.mode], results, [])
         peer_cost.warn(results, peer)
         return
     if mapping is None:
@@ -116,13 +118,14 @@ def _machine_costs(
     from dataflows.schedule import schedule
 
     nests = read_mappings(mapping, [one for one, _ in chosen], acc)
+    # Before the schedule, which takes feasible tilings only.
+    if reasons := [reason for walked, tiling in nests.values() for reason in violations(walked, acc, tiling)]:
+        raise InfeasibleError(reasons)
     results, drawn = [], []
     with console.progress("cost") as tick:
         for done, (one, count) in enumerate(chosen):
             tick(done, len(chosen), one.name)
             walked, tiling = nests[one.name]
-            if reasons := violations(walked, acc, tiling):  # before the schedule, which takes feasible tilings only
-                raise InfeasibleError(reasons)
             cycles = schedule(walked, acc, tiling).cycles
             row = evaluate(walked, acc, tiling, cycles=cycles, program_beats=program_beats(acc), check=check).to_dict()
             results.append({**row, "count": count})

@@ -84,7 +84,7 @@ def test_what_map_prints_cost_reads(systolith, folder, arch):
 def test_a_printed_nest_can_be_fed_back(systolith, folder):
     args = ("gemm:M=30,N=20,K=10", "--arch", "os:rows=3,cols=5")
     mapped = systolith("map", *args)
-    nest = mapped.out[mapped.out.index("dram") :]
+    nest = mapped.out[mapped.out.index("# gemm") :]
     (folder / "m.txt").write_text(nest)
     (row,) = systolith("cost", *args, "--mapping", "m.txt", "--check", "--json").json
     assert f"{row['cycles']:,}" in mapped.out
@@ -94,7 +94,8 @@ def test_a_printed_nest_can_be_fed_back(systolith, folder):
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("L2 K2 P4 ; L1 K2 C2 R3 S3 P2 Q8 ; L0 C5X K4X", 2, ["m.txt: conv: array level", "C5X K4X", "C4X K4X"]),
+        ("L2 K2 P4 ; L1 K2 C2 R3 S3 P2 Q8 ; L0 C3X K4X", 2, ["m.txt: conv: array level", "C3X K4X", "C4X K4X"]),
+        ("L2 K2 P4 ; L1 K2 C2 R3 S3 P2 Q8 ; L0 C5X K4X", 1, ["conv: array lacks 1 instances on rows: needs 5, has 4"]),
         ("levels: [{level: dram, loops: [K 3]}]", 2, ["m.txt: conv: mapping.dram"]),
         ("L2 K2 ; L1 K2 C2 R3 S3 P8 Q8 ; L0 C4X K4X", 1, ["no valid mapping", "accumulator", "raise acc_words"]),
     ],
