@@ -27,7 +27,9 @@ FEATURES = {
 }
 
 
-@pytest.mark.parametrize("examples", [1000, pytest.param(20_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "examples", [pytest.param(1000, marks=pytest.mark.slow), pytest.param(20_000, marks=pytest.mark.nightly)]
+)
 def test_counts_equal_the_walker(examples):
     seen = dict.fromkeys(FEATURES, 0)
 
