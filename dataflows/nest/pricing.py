@@ -193,7 +193,7 @@ def _filled(level: StorageLevel, wish: Wish, price: Price) -> StorageLevel:
         return (weights, inputs, outputs)
 
     read, write = choose(level.read_pj, wish.read, price.read_pj), choose(level.write_pj, wish.write, price.write_pj)
-    return replace(level, read_pj=read, write_pj=write, source=level.source or price.source)
+    return replace(level, read_pj=read, write_pj=write, source="; ".join(filter(None, (level.source, price.source))))
 
 
 def _network(arch: Architecture, index: int, wish: Wish, tech: Technology | None) -> Fanout:

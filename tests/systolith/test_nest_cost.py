@@ -13,6 +13,8 @@ from dataflows.nest.presets import PRESETS, tri256
 from dataflows.nest.walk import MOST_WORK
 
 MANUAL = (Path(__file__).resolve().parents[2] / "docs/cost-model.md").read_text()
+ARCHITECTURES = (Path(__file__).resolve().parents[2] / "docs/architectures.md").read_text()
+PRESET_TABLE = ARCHITECTURES.partition("## Presets")[2].partition("###")[0]
 CONV = "conv:K=64,C=3,P=112,Q=112,R=7,S=7,stride=2"
 DESIGN = "gemmini_dosa:dim=32,scratchpad_kb=2,accumulator_kb=16"
 NEST = "L3: P28 R7 Q56 K8 | L2: K4X | L1: K2 S7 Q2 P2 C3X | L0: P2"
@@ -121,7 +123,13 @@ def test_the_manual_shows_what_runs(systolith, folder):
     (folder / "two.yaml").write_text(re.search(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)[1])
     args = ["cost", "gemm:M=6,N=4,K=10", "--arch", "two.yaml", "--mapping", "L2 C5 ; L1 C2X K4X ; L0 Q6", "--check"]
     assert systolith(*args).code == 0
-    assert set(re.findall(r"^\| `(\w+)[:`]", MANUAL, re.MULTILINE)) == set(PRESETS)
+
+
+def test_the_manual_of_architectures_has_every_preset_and_runs(systolith, folder):
+    assert set(re.findall(r"^\| `(\w+)[:`]", PRESET_TABLE, re.MULTILINE)) == set(PRESETS)
+    (folder / "edge.yaml").write_text(re.search(r"```yaml\n(.*?)```", ARCHITECTURES, re.DOTALL)[1])
+    args = ["cost", "gemm:M=6,N=4,K=10", "--arch", "edge.yaml", "--mapping", "L3 C5 ; L2 K4X ; L1 C2X ; L0 Q6", "--check"]
+    assert systolith(*args).code == 0
 
 
 def test_presets_are_listed(systolith):

@@ -68,7 +68,8 @@ def test_what_is_written_wins():
     assert arch.levels[0].read_pj == (1, 1, 1)
     assert arch.levels[1].read_pj == pytest.approx((3, 68.4 / 8, 0))
     assert arch.levels[1].write_pj == build().levels[1].write_pj
-    assert arch.levels[1].source == "a paper"
+    assert arch.levels[1].source == "a paper; 45nm table: 64 KB of sram"
+    assert not arch.levels[0].source
 
 
 def test_the_resolved_object_round_trips():

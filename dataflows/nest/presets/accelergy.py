@@ -1,17 +1,11 @@
-"""Architectures with published figures, by name and parameters."""
+"""Architectures with the energies that Accelergy gave for them, by parameters."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-
-from dataflows.errors import SpecError
 from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel, Triple
+from dataflows.nest.presets.common import ALL, KB, positive, same
 
 _W, _I, _O = "weights", "inputs", "outputs"
-ALL = frozenset((_W, _I, _O))
-KB = 8192
-"""Bits."""
 
 
 def gemmini_dosa(dim: int = 16, scratchpad_kb: int = 128, accumulator_kb: int = 64) -> Architecture:
@@ -29,15 +23,15 @@ def gemmini_dosa(dim: int = 16, scratchpad_kb: int = 128, accumulator_kb: int = 
     accumulator_kb : int
         Accumulators of all columns together.
     """
-    _positive("gemmini_dosa", dim=dim, scratchpad_kb=scratchpad_kb, accumulator_kb=accumulator_kb)
-    accumulator = _same(1.94 + 0.1005 * accumulator_kb / dim)
-    scratchpad = _same(0.49 + 0.02513 * scratchpad_kb)
-    register = _same(0.4875)
+    positive("gemmini_dosa", dim=dim, scratchpad_kb=scratchpad_kb, accumulator_kb=accumulator_kb)
+    accumulator = same(1.94 + 0.1005 * accumulator_kb / dim)
+    scratchpad = same(0.49 + 0.02513 * scratchpad_kb)
+    register = same(0.4875)
     area = 0.0138 + 0.00109 * dim + 0.000405 * dim**2 + 0.00260 * scratchpad_kb + 0.00555 * accumulator_kb
     return Architecture(
         name=f"gemmini_dosa-{dim}x{dim}",
         levels=(
-            StorageLevel("dram", ALL, _same(100.0), _same(100.0), bandwidth=8, block_words=64),
+            StorageLevel("dram", ALL, same(100.0), same(100.0), bandwidth=8, block_words=64),
             StorageLevel(
                 "scratchpad", frozenset((_W, _I)), scratchpad, scratchpad, capacity_bits=scratchpad_kb * KB,
                 bandwidth=2 * dim, fanout=Fanout((Axis("cols", dim, "K"),)),
@@ -65,9 +59,9 @@ def tri256() -> Architecture:
     return Architecture(
         name="tri256",
         levels=(
-            StorageLevel("dram", ALL, _same(200.0), _same(200.0), words),
-            StorageLevel("glb", ALL, _same(6.0), _same(6.0), words, capacity_bits=65536 * 16, fanout=array),
-            StorageLevel("rf", ALL, _same(1.0), _same(1.0), words, capacity_bits=256 * 16),
+            StorageLevel("dram", ALL, same(200.0), same(200.0), words),
+            StorageLevel("glb", ALL, same(6.0), same(6.0), words, capacity_bits=65536 * 16, fanout=array),
+            StorageLevel("rf", ALL, same(1.0), same(1.0), words, capacity_bits=256 * 16),
         ),
         mac_pj=1.0,
         source="comparison of mappers; energy ratios after Eyeriss",
@@ -79,20 +73,20 @@ def gemmini(dim: int = 16, scratchpad_kb: int = 512, accumulator_kb: int = 256) 
 
     The energies stay those of the default sizes when the parameters change.
     """
-    _positive("gemmini", dim=dim, scratchpad_kb=scratchpad_kb, accumulator_kb=accumulator_kb)
+    positive("gemmini", dim=dim, scratchpad_kb=scratchpad_kb, accumulator_kb=accumulator_kb)
     return Architecture(
         name=f"gemmini-{dim}x{dim}",
         levels=(
-            StorageLevel("dram", ALL, _same(64.0), _same(64.0)),
+            StorageLevel("dram", ALL, same(64.0), same(64.0)),
             StorageLevel(
-                "scratchpad", frozenset((_W, _I)), _same(3.47), _same(3.47), capacity_bits=scratchpad_kb * KB,
+                "scratchpad", frozenset((_W, _I)), same(3.47), same(3.47), capacity_bits=scratchpad_kb * KB,
                 fanout=Fanout((Axis("cols", dim, "K"),)),
             ),
             StorageLevel(
-                "accumulator", frozenset((_O,)), _same(4.01), _same(4.01), word_bits=(8, 8, 32),
+                "accumulator", frozenset((_O,)), same(4.01), same(4.01), word_bits=(8, 8, 32),
                 capacity_bits=accumulator_kb * KB // dim, fanout=Fanout((Axis("rows", dim, "C"),)),
             ),
-            StorageLevel("register", frozenset((_W,)), _same(0.01), _same(0.01), capacity_bits=8),
+            StorageLevel("register", frozenset((_W,)), same(0.01), same(0.01), capacity_bits=8),
         ),
         mac_pj=0.28,
         psum_bits=32,
@@ -111,8 +105,8 @@ def eyeriss() -> Architecture:
     return Architecture(
         name="eyeriss",
         levels=(
-            StorageLevel("dram", ALL, _same(64.0), _same(64.0), words),
-            StorageLevel("glb", frozenset((_I, _O)), _same(2.02), _same(2.02), words, capacity_bits=131072 * 16, fanout=array),
+            StorageLevel("dram", ALL, same(64.0), same(64.0), words),
+            StorageLevel("glb", frozenset((_I, _O)), same(2.02), same(2.02), words, capacity_bits=131072 * 16, fanout=array),
             StorageLevel("pe", ALL, buffers, buffers, words, capacity_bits=(384 * 16, 24 * 16, 32 * 16)),
         ),
         mac_pj=0.21,
@@ -130,15 +124,15 @@ def simba() -> Architecture:
     return Architecture(
         name="simba",
         levels=(
-            StorageLevel("dram", ALL, _same(64.0), _same(64.0)),
+            StorageLevel("dram", ALL, same(64.0), same(64.0)),
             StorageLevel(
-                "glb", frozenset((_I, _O)), _same(1.85), _same(1.85), capacity_bits=65536 * 8, fanout=Fanout((Axis("rows", 16),))
+                "glb", frozenset((_I, _O)), same(1.85), same(1.85), capacity_bits=65536 * 8, fanout=Fanout((Axis("rows", 16),))
             ),
             StorageLevel(
                 "pe", ALL, buffers, buffers, words, capacity_bits=(32768 * 8, 65536 * 8, 128 * 24),
                 fanout=Fanout((Axis("cols", 16),)),
             ),
-            StorageLevel("register", frozenset((_W,)), _same(0.70), _same(0.70), capacity_bits=8),
+            StorageLevel("register", frozenset((_W,)), same(0.70), same(0.70), capacity_bits=8),
         ),
         mac_pj=0.32,
         psum_bits=24,
@@ -154,39 +148,20 @@ def tpu_v1() -> Architecture:
     return Architecture(
         name="tpu_v1",
         levels=(
-            StorageLevel("dram", ALL, _same(560.0), _same(560.0)),
-            StorageLevel("unified_buffer", frozenset((_I, _O)), _same(19.66), _same(19.66), capacity_bits=24 * 2**20 * 8),
+            StorageLevel("dram", ALL, same(560.0), same(560.0)),
+            StorageLevel("unified_buffer", frozenset((_I, _O)), same(19.66), same(19.66), capacity_bits=24 * 2**20 * 8),
             StorageLevel(
-                "weight_fifo", frozenset((_W,)), _same(2.11), _same(2.11), capacity_bits=4 * 65536 * 8,
+                "weight_fifo", frozenset((_W,)), same(2.11), same(2.11), capacity_bits=4 * 65536 * 8,
                 fanout=Fanout((Axis("cols", 256, "K"),)),
             ),
             StorageLevel(
-                "accumulator", frozenset((_O,)), _same(3.03), _same(3.03), word_bits=(8, 8, 32), capacity_bits=4096 * 32,
+                "accumulator", frozenset((_O,)), same(3.03), same(3.03), word_bits=(8, 8, 32), capacity_bits=4096 * 32,
                 fanout=Fanout((Axis("rows", 256, "CRS"),)),
             ),
-            StorageLevel("register", frozenset((_W,)), _same(0.01), _same(0.01), capacity_bits=8),
+            StorageLevel("register", frozenset((_W,)), same(0.01), same(0.01), capacity_bits=8),
         ),
         mac_pj=0.15,
         psum_bits=32,
+        clock_mhz=700,
         source="Accelergy, as in FactorFlow: TPU v1",
     )  # fmt: skip
-
-
-PRESETS: dict[str, Callable[..., Architecture]] = {
-    make.__name__: make for make in (eyeriss, gemmini, gemmini_dosa, simba, tpu_v1, tri256)
-}
-
-
-def parameters(name: str) -> dict[str, int]:
-    """Return the parameters of a preset and their defaults."""
-    return {key: value.default for key, value in inspect.signature(PRESETS[name]).parameters.items()}
-
-
-def _same(pj: float) -> Triple:
-    return (pj, pj, pj)
-
-
-def _positive(name: str, **values: int) -> None:
-    for key, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise SpecError(f"{name}: {key}", value, "a positive integer", "correct the value")
