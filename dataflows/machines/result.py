@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from dataflows.floors import Shortfall, below_floor, floors
+from dataflows.floors import Shortfall, floors
 from dataflows.workload import Layer
 
 SCHEMA = 1
@@ -66,9 +66,8 @@ class MachineCost:
         products: float = 1.0,
     ) -> MachineCost:  # fmt: skip
         """Build a result; `products` are the multiply-accumulates that one multiplication does, 2.25 for Winograd's."""
-        floor = ceil(floors(layer, multipliers).cycles / products) if products > 1 else floors(layer, multipliers).cycles
-        found = below_floor(layer, multipliers, cycles=cycles * products)
-        short = tuple(Shortfall(each.figure, cycles, floor) for each in found) if cycles < floor else ()
+        floor = ceil(floors(layer, multipliers).cycles / products)
+        short = (Shortfall("cycles", cycles, floor),) if ceil(cycles) < floor else ()
         return cls(
             layer.name, mode, cycles, layer.macs, multipliers, max(limits, key=limits.__getitem__), limits, levels or {},
             figures or {}, rules or {}, floor, short, energy or {},
