@@ -114,16 +114,23 @@ def presets(json: Json = False, seed: Seed = 0) -> None:
             "name": name, "description": about, "macs_per_cycle": acc.array.macs, "buffer_bytes": acc.buffer_bytes,
             "accelerator": acc.to_dict(),
         })  # fmt: skip
+    others: list[dict[str, Any]] = []
+    for name, make in PRESETS.items():
+        arch = make()
+        others.append({
+            "name": name, "description": arch.description, "macs_per_cycle": arch.pes, "parameters": parameters(name),
+            "source": arch.source, "architecture": arch.to_dict(),
+        })  # fmt: skip
     if json:
-        emit_json(found, seed)
+        emit_json(found + others, seed)
         return
     rows = ([row["name"], row["macs_per_cycle"], row["buffer_bytes"], row["description"]] for row in found)
     console.show_table("", ("name", "MACs/cycle", "buffer bytes", "description"), rows)
-    others = []
-    for name, make in PRESETS.items():
-        given = ", ".join(f"{key}={value}" for key, value in parameters(name).items())
-        others.append((name, make().pes, given, make().source))
-    console.show_table("For `systolith cost` only, mode timeloop", ("name", "MACs/cycle", "parameters", "source"), others)
+    shown = (
+        [one["name"], one["macs_per_cycle"], ", ".join(f"{k}={v}" for k, v in one["parameters"].items()), one["source"]]
+        for one in others
+    )
+    console.show_table("For `systolith cost` only, mode timeloop", ("name", "MACs/cycle", "parameters", "source"), shown)
 
 
 def engines(json: Json = False, seed: Seed = 0) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dataflows.nest.architecture import Architecture
 from dataflows.nest.presets import PRESETS, tri256
 from dataflows.nest.walk import MOST_WORK
 
@@ -141,3 +142,11 @@ def test_mapping_needs_our_own_hardware(systolith):
     ran = systolith("map", "gemm:M=6,N=4,K=10", "--arch", "tri256")
     assert ran.code == 2
     assert "tri256 can only be costed" in ran.err
+
+
+def test_presets_in_json_can_be_read_back(systolith):
+    rows = {row["name"]: row for row in systolith("presets", "--json").json if "architecture" in row}
+    assert set(rows) == set(PRESETS)
+    for name, row in rows.items():
+        assert Architecture.from_dict(row["architecture"]) == PRESETS[name]()
+        assert row["source"]
