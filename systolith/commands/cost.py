@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,14 +18,15 @@ from systolith import console, pictures, specs
 from systolith.commands.common import Json, NetworkArgument, Seed, emit_json
 from systolith.commands.mapping import LayerOption, only
 from systolith.mapping_file import read_mappings
+from systolith.textspec import split_head
 
 ArchOption = Annotated[
     str,
     typer.Option(
         "--arch",
         metavar="ARCH",
-        help="A preset, ENGINE:key=value,..., a YAML file, the folder of an exploration, maestro:dataflow=,pes= or "
-        "scalesim:rows=,cols=,dataflow=.",
+        help="A preset, ENGINE:key=value,..., a YAML file, the folder of an exploration, maestro:dataflow=,pes=, "
+        "scalesim:rows=,cols=,dataflow=, or a published machine such as zhang15 or nvdla_workbook:macs=,gbps=.",
     ),
 ]
 MappingFile = Annotated[
@@ -31,7 +34,7 @@ MappingFile = Annotated[
     typer.Option(
         "--mapping",
         metavar="MAPPING",
-        help="Compact text, or a file: YAML, printed, compact, or `map --json`. Needed but for maestro: and scalesim:.",
+        help="Compact text or a file: YAML, printed, compact, `map --json`. Not needed for other tools and published machines.",
     ),
 ]
 Check = Annotated[
@@ -58,22 +61,14 @@ def cost(
 ) -> None:
     """Cycles, energy and accesses of every layer under given mappings."""
     from dataflows.networks import network as find
-    from systolith import nest_cost, nest_spec, peer_cost
+    from systolith import nest_cost, nest_spec
 
-    peer = peer_cost.find(arch)
-    if peer is not None:
-        _without_mapping(peer.mode, mapping, rules, check)
-        results = peer_cost.peer_costs(only(find(network), layer).distinct(), peer)
+    if (results := _with_own_mapping(network, arch, mapping, layer, rules, check, html, json)) is not None:
         if json:
             emit_json(results, seed)
-        else:
-            peer_cost.show(results, peer)
-        if html:
-            pictures.write(html, f"{network} on {peer.text}", peer_cost.COLUMNS[peer.mode], results, [])
-        peer_cost.warn(results, peer)
         return
     if mapping is None:
-        fix = "add --mapping; only maestro: and scalesim: come with one, and `systolith map` finds one for our own hardware"
+        fix = "add --mapping; only other tools and published machines come with one; `systolith map` finds one for our hardware"
         raise SpecError("--mapping", "nothing", "compact text, or a file with the mapping of every layer", fix)
     chosen = only(find(network), layer).distinct()
     nest_arch = nest_spec.find(arch)
@@ -99,6 +94,37 @@ def cost(
         emit_json(results, seed)
     if check:
         _report(results)
+
+
+def _with_own_mapping(
+    network: str, arch: str, mapping: str | None, layer: str | None, rules: str | None, check: bool, html: Path | None, json: bool
+) -> list[dict[str, Any]] | None:
+    """Cost what comes with a mapping: another tool's model, or a published machine's; None where `arch` names neither.
+
+    Some published machines are presets of mode timeloop too; with a mapping they are these.
+    """
+    from dataflows.nest.presets import PRESETS
+    from dataflows.networks import network as find
+    from systolith import machine_cost, peer_cost
+
+    if (peer := peer_cost.find(arch)) is not None:
+        _without_mapping(peer.mode, mapping, rules, check)
+        results = peer_cost.peer_costs(only(find(network), layer).distinct(), peer)
+        columns, rows = peer_cost.COLUMNS[peer.mode], results
+        shown, warn = partial(peer_cost.show, results, peer), partial(peer_cost.warn, results, peer)
+    elif (mapping is None or split_head(arch)[0] not in PRESETS) and (asked := machine_cost.find(arch)) is not None:
+        _without_mapping(asked.mode, mapping, rules, check)
+        results = machine_cost.machine_costs(only(find(network), layer), asked)
+        columns, rows = asked.columns, machine_cost.table(results, asked)
+        shown, warn = partial(machine_cost.show, results, asked), partial(machine_cost.warn, results, asked)
+    else:
+        return None
+    if not json:
+        shown()
+    if html:
+        pictures.write(html, f"{network} on {arch}", columns, rows, [])
+    warn()
+    return results
 
 
 def _without_mapping(mode: str, mapping: str | None, rules: str | None, check: bool) -> None:
