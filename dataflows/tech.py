@@ -179,7 +179,7 @@ DRAM = {
 
 def dram(name: str, path: str = "dram") -> Entry:
     """Return a kind of DRAM; raise `SpecError` if there is none of that name."""
-    if name not in DRAM:
+    if not isinstance(name, str) or name not in DRAM:
         raise SpecError(path, name, ", ".join(DRAM), suggestion(str(name), DRAM, "choose one of these"))
     return DRAM[name]
 
@@ -241,6 +241,6 @@ DEFAULT_TECHNOLOGY = "45nm"
 
 def technology(name: str = DEFAULT_TECHNOLOGY) -> Technology:
     """Return the table called `name`; raise `SpecError` if there is none."""
-    if name not in TECHNOLOGIES:
+    if not isinstance(name, str) or name not in TECHNOLOGIES:
         raise SpecError("technology", name, ", ".join(TECHNOLOGIES), "choose one of these tables")
     return TECHNOLOGIES[name]

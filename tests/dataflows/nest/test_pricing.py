@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
@@ -186,6 +186,39 @@ def test_what_cannot_be_priced_is_said(name):
     with pytest.raises(SpecError, match=words) as caught:
         build(change)
     assert caught.value.path == path
+
+
+def leaves(data, path=()):
+    """Paths of all values, containers included."""
+    yield path
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield from leaves(value, (*path, key))
+
+
+ODD = st.sampled_from([None, [], {}, [[1]], {"weights": []}, True, -1, 0, 1e400, float("nan"), 2.5, "", "x", "45nm", "ddr3"])
+FULL = build(clock_mhz=500, datapath="parallel", description="d").to_dict() | {"technology": "45nm"}
+FULL["levels"][0] |= {"kind": "dram", "dram": "ddr3"}
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_whatever_is_written_is_read_or_refused_with_its_place(data):
+    text = copy.deepcopy(data.draw(st.sampled_from([PLAIN, FULL])))
+    *keys, last = data.draw(st.sampled_from([path for path in leaves(text) if path]))
+    within = text
+    for key in keys:
+        within = within[key]
+    within[last] = data.draw(ODD)
+    try:
+        arch = Architecture.from_dict(text)
+    except SpecError as error:
+        refused = error
+    else:
+        assert Architecture.from_dict(arch.to_dict()) == arch
+        return
+    assert refused.allowed
+    assert refused.path.startswith("architecture")
 
 
 def test_area_is_unknown_where_a_size_is():
