@@ -124,12 +124,16 @@ class Picture:
     energy_pj: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready dictionary."""
-        return asdict(self)
+        """Return what JSON gives back: dictionaries, lists, strings and numbers."""
+        bands = [
+            {"name": band.name, "lines": [{**asdict(line), "marks": list(line.marks)} for line in band.lines]}
+            for band in self.bands
+        ]
+        return {**asdict(self), "bands": bands, "stores": [asdict(store) for store in self.stores]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Picture:
-        """Inverse of `to_dict`, also after a trip through JSON."""
+        """Inverse of `to_dict`."""
         bands = tuple(
             Band(band["name"], tuple(Line(**{**line, "marks": tuple(line["marks"])}) for line in band["lines"]))
             for band in data["bands"]

@@ -116,8 +116,14 @@ def test_buffers_are_as_full_as_their_tiles(job):
     assert stores["scale_buffer"].full == words["scale_buffer"] / acc.tile_blocks
 
 
-def test_dictionaries_survive_json(published):
-    assert Picture.from_dict(json.loads(json.dumps(published.to_dict()))) == published
+@given(jobs())
+def test_dictionaries_survive_json(published, job):
+    layer, acc, tiling = job
+    for drawn in (published, machine.picture(layer, acc, tiling, machine_cost(layer, acc, tiling).to_dict())):
+        data = drawn.to_dict()
+        again = json.loads(json.dumps(data))
+        assert again == data
+        assert Picture.from_dict(again) == Picture.from_dict(data) == drawn
 
 
 @given(layers())
