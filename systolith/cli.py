@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from dataflows.errors import SystolithError
 from dataflows.feasible import InfeasibleError
 from systolith import console
-from systolith.commands import cost, explore, generate, listing, mapping, report, verify
+from systolith.commands import cost, explore, generate, listing, mapping, report, synthesize, verify
 from systolith.commands.common import INTERRUPTED
 
 DEBUG = "SYSTOLITH_DEBUG"
@@ -116,6 +116,7 @@ app.command("map")(mapping.map_command)
 app.command("cost")(cost.cost)
 app.command("generate")(generate.generate)
 app.command("verify")(verify.verify)
+app.command("synthesize")(synthesize.synthesize)
 app.command("networks")(listing.networks)
 app.command("presets")(listing.presets)
 app.command("engines")(listing.engines)
