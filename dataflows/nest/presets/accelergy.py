@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel, Triple
 from dataflows.nest.presets.common import ALL, KB, positive, same
 
@@ -28,7 +30,7 @@ def gemmini_dosa(dim: int = 16, scratchpad_kb: int = 128, accumulator_kb: int = 
     scratchpad = same(0.49 + 0.02513 * scratchpad_kb)
     register = same(0.4875)
     area = 0.0138 + 0.00109 * dim + 0.000405 * dim**2 + 0.00260 * scratchpad_kb + 0.00555 * accumulator_kb
-    return Architecture(
+    return _sourced("codesign reference, 5.3", Architecture(
         name=f"gemmini_dosa-{dim}x{dim}",
         levels=(
             StorageLevel("dram", ALL, same(100.0), same(100.0), bandwidth=8, block_words=64),
@@ -46,7 +48,8 @@ def gemmini_dosa(dim: int = 16, scratchpad_kb: int = 128, accumulator_kb: int = 
         psum_bits=32,
         area_um2=area * 1e6,
         source="DOSA data set: Accelergy and CACTI, 40 nm, 8 bit",
-    )  # fmt: skip
+        description="Gemmini-like designs of 8 bit. Area is a fit to 95 of them, off by 5 % (median) and 18 % (worst).",
+    ))  # fmt: skip
 
 
 def tri256() -> Architecture:
@@ -56,7 +59,7 @@ def tri256() -> Architecture:
     """
     words = (16, 16, 16)
     array = Fanout((Axis("rows", 16), Axis("cols", 16)))
-    return Architecture(
+    return _sourced("made to compare mappers", Architecture(
         name="tri256",
         levels=(
             StorageLevel("dram", ALL, same(200.0), same(200.0), words),
@@ -65,7 +68,8 @@ def tri256() -> Architecture:
         ),
         mac_pj=1.0,
         source="comparison of mappers; energy ratios after Eyeriss",
-    )
+        description="Made to compare mappers: ratios 1, 6, 200, no limit on bandwidth, any dimension on either axis.",
+    ))  # fmt: skip
 
 
 def gemmini(dim: int = 16, scratchpad_kb: int = 512, accumulator_kb: int = 256) -> Architecture:
@@ -74,7 +78,7 @@ def gemmini(dim: int = 16, scratchpad_kb: int = 512, accumulator_kb: int = 256) 
     The energies stay those of the default sizes when the parameters change.
     """
     positive("gemmini", dim=dim, scratchpad_kb=scratchpad_kb, accumulator_kb=accumulator_kb)
-    return Architecture(
+    return _sourced("codesign reference, 5.4", Architecture(
         name=f"gemmini-{dim}x{dim}",
         levels=(
             StorageLevel("dram", ALL, same(64.0), same(64.0)),
@@ -91,7 +95,8 @@ def gemmini(dim: int = 16, scratchpad_kb: int = 512, accumulator_kb: int = 256) 
         mac_pj=0.28,
         psum_bits=32,
         source="Accelergy, as in FactorFlow: Gemmini 16x16",
-    )  # fmt: skip
+        description="Energies are those of 16 x 16, 512 and 256 KB, whatever the parameters say.",
+    ))  # fmt: skip
 
 
 def eyeriss() -> Architecture:
@@ -102,7 +107,7 @@ def eyeriss() -> Architecture:
     words = (16, 16, 16)
     array = Fanout((Axis("rows", 12), Axis("cols", 14)), links=True)
     buffers: Triple = (1.97, 0.69, 1.34)
-    return Architecture(
+    return _sourced("codesign reference, 5.4", Architecture(
         name="eyeriss",
         levels=(
             StorageLevel("dram", ALL, same(64.0), same(64.0), words),
@@ -111,7 +116,8 @@ def eyeriss() -> Architecture:
         ),
         mac_pj=0.21,
         source="Accelergy, as in FactorFlow: Eyeriss 14x12",
-    )
+        description="Words count as 16 bit. The chip itself is eyeriss_v1.",
+    ))  # fmt: skip
 
 
 def simba() -> Architecture:
@@ -121,7 +127,7 @@ def simba() -> Architecture:
     """
     words = (8, 8, 24)
     buffers: Triple = (15.16, 30.26, 3.93)
-    return Architecture(
+    return _sourced("codesign reference, 5.4", Architecture(
         name="simba",
         levels=(
             StorageLevel("dram", ALL, same(64.0), same(64.0)),
@@ -137,7 +143,8 @@ def simba() -> Architecture:
         mac_pj=0.32,
         psum_bits=24,
         source="Accelergy, as in FactorFlow: Simba 16 x 16",
-    )  # fmt: skip
+        description="Sizes of the PE buffers count as entries of one PE; words are 8 bit and sums 24 bit.",
+    ))  # fmt: skip
 
 
 def tpu_v1() -> Architecture:
@@ -145,7 +152,7 @@ def tpu_v1() -> Architecture:
 
     The FIFO is four tiles of 256 x 256 words deep and the accumulators hold 4096 sums of 32 bit per column (dense reference, 6).
     """
-    return Architecture(
+    return _sourced("codesign reference, 5.4; dense reference, 6", Architecture(
         name="tpu_v1",
         levels=(
             StorageLevel("dram", ALL, same(560.0), same(560.0)),
@@ -164,4 +171,10 @@ def tpu_v1() -> Architecture:
         psum_bits=32,
         clock_mhz=700,
         source="Accelergy, as in FactorFlow: TPU v1",
-    )  # fmt: skip
+        description="FIFO of four tiles of 256 x 256 words, 4096 sums per column.",
+    ))  # fmt: skip
+
+
+def _sourced(source: str, arch: Architecture) -> Architecture:
+    """Name the source of the sizes and energies of every level."""
+    return replace(arch, levels=tuple(replace(level, source=source) for level in arch.levels))
