@@ -40,7 +40,7 @@ class Issue(wiring.Component):
     weight_read, weight_addr : Out
         Read of the weight buffer, with `row` looked up in `WeightLanes` outside.
     first, take, slot : Out
-        Array controls of the same cycle.
+        Array controls of the same cycle; `slot` is `rows` in cycles that present no input word.
     acc : Out(ACC)
         Accumulation, in time for column 0.
     busy, wait_load, wait_acc : Out(1)
@@ -56,7 +56,7 @@ class Issue(wiring.Component):
                 "input_read": Out(1), "input_half": Out(1), "input_addr": Out(17), "pad": Out(1),
                 "row": Out(range(max(2, rows))), "row_word": In(range(max(2, rows))), "row_used": In(1),
                 "weight_read": Out(1), "weight_half": Out(1), "weight_addr": Out(17),
-                "first": Out(1), "take": Out(1), "slot": Out(range(max(2, rows))), "acc": Out(ACC),
+                "first": Out(1), "take": Out(1), "slot": Out(range(rows + 1)), "acc": Out(ACC),
                 "busy": Out(1), "wait_load": Out(1), "wait_acc": Out(1),
             }
         )  # fmt: skip
@@ -194,7 +194,7 @@ class StationaryOutputIssue(Issue):
         m.d.comb += [
             lane_end.eq(lane == self.rows - 1), wave_end.eq(running & lane_end & taps.last),
             block_end.eq(wave_end & (pixels.past | pixels.last)), taps.next_block.eq(block_end),
-            self.row.eq(lane), self.slot.eq(lane), self.weight_read.eq(running & self.row_used),
+            self.row.eq(lane), self.slot.eq(Mux(running, lane, self.rows)), self.weight_read.eq(running & self.row_used),
             self.weight_addr.eq(weight_base + self.row_word), self.busy.eq(running),
             self.first.eq((running & taps.first & (lane == 0)) | flush),
             pixels.step.eq(running), pixels.rewind.eq(lane_end & ~taps.last), pixels.mark.eq(wave_end),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflows.arch import Accelerator, Array
+from dataflows.arch import Accelerator, Array, Dataflow
 from dataflows.counts import register_writes
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
@@ -22,11 +22,10 @@ from tests.rtl.registers import distinct, recorded, written
 @pytest.mark.rtl
 @pytest.mark.nightly
 @pytest.mark.parametrize("dataflow", ["ws", "os"])
-def test_the_whole_accelerator_writes_as_often(dataflow: str, tmp_path: Path) -> None:
+def test_the_whole_accelerator_writes_as_often(dataflow: Dataflow, tmp_path: Path) -> None:
     """Recorded from the generated Verilog, issue engine and buffers included.
 
-    Only changes show there, so no word may follow itself: no padding, full pixel blocks, no filter. With stationary
-    outputs the serialisers take up idle words between steps, which costs inputs and sums that no layer needs.
+    Only changes show there, so no word may follow itself: no padding, full pixel blocks, no filter.
     """
     acc = Accelerator("a", Array(3, 2, dataflow, 16, 16, 48), input_words=64, weight_words=64, acc_words=64, post_lanes=1)
     layer, tiling = Layer.gemm("g", M=9, N=4, K=12, input_bits=16, weight_bits=16), Tiling(1, 2, 1, 6)
@@ -36,10 +35,4 @@ def test_the_whole_accelerator_writes_as_often(dataflow: str, tmp_path: Path) ->
     assert verify_layers(acc, [LayerCase("g", layer, tiling, tensors)], waves=path).passed
     # What buffers show before their first read may be anything.
     begin = min(time for name, seen in recorded(path) if name.endswith(".issue.weight_read") for time, value in seen if value)
-    found, counted = written(path, ArrayPlan.of(acc.array), since=begin), register_writes(layer, acc, tiling)
-    if dataflow == "ws":
-        assert found == counted
-    else:
-        assert found["weights"] == counted["weights"]
-        assert found["inputs"] >= counted["inputs"]
-        assert found["psums"] >= counted["psums"]
+    assert written(path, ArrayPlan.of(acc.array), since=begin) == register_writes(layer, acc, tiling)
