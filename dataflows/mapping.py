@@ -16,7 +16,7 @@ from dataflows.errors import SpecError
 from dataflows.workload import DIMS
 
 SCHEMA = 1
-AXES = ("rows", "cols")
+AXES = ("rows", "cols", "planes")
 LOOP_DIMS = (*DIMS, "PQ")
 _LOOP = re.compile(r"(?P<dim>[A-Z]+)\s+(?P<extent>\d+)(?:\s+step\s+(?P<step>\d+))?(?:\s+on\s+(?P<axis>\w+))?")
 _PRINTED = re.compile(r"(?:for|spatial on (?P<axis>\w+)) (?P<dim>[A-Z]+) in 0\.\.(?P<extent>\d+)(?: step (?P<step>\d+))?")

@@ -1,0 +1,165 @@
+"""A spatial array as it is generated: axes, private storage of the PEs, and ports.
+
+Which PEs share a word, and where sums meet, is not fixed here: it follows from the loops that a layer's program unrolls
+(`dataflows.spatial.program`). Every PE knows its *group* of a tensor as a tag (dense reference, 10.2; 3.6).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dataflows.errors import SpecError
+from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel
+from dataflows.nest.rules import TENSORS
+from dataflows.workload import DIMS
+
+SCHEMA = 1
+AXES = ("rows", "cols", "planes")
+MOST_PES = 1 << 14
+MOST_L1 = 1 << 12
+MOST_OUTER, MOST_INNER = 12, 8
+"""Loops that the sequencer has counters for, above the PEs and in them."""
+LONGEST_OUTER, LONGEST_INNER = (1 << 16) - 1, (1 << 12) - 1
+COORDINATES: dict[str, tuple[str, ...]] = {
+    "weights": ("G", "K", "C", "R", "S"),
+    "inputs": ("N", "G", "C", "Y", "X"),
+    "outputs": ("N", "G", "K", "P", "Q"),
+}
+"""Coordinates of a word of each tensor; Y and X are the row and column of the padded input."""
+MOVES = {"P": "Y", "R": "Y", "Q": "X", "S": "X"}
+"""Coordinate of the inputs that a dimension of the window moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialAxis:
+    """One direction of the array.
+
+    Attributes
+    ----------
+    name : str
+        ``rows``, ``cols`` or ``planes``.
+    size : int
+        PEs along it.
+    dims : str
+        Loop dimensions that a program may unroll along it, one or several at a time.
+    delay : int
+        Control delay: 1 for a systolic axis, where words, control and sums move one PE per cycle, 0 for a broadcast with a
+        tree of adders.
+    """
+
+    name: str
+    size: int
+    dims: str = "".join(DIMS)
+    delay: int = 1
+
+    def __post_init__(self) -> None:
+        where = f"axis {self.name}"
+        if self.name not in AXES:
+            raise SpecError("axis.name", self.name, ", ".join(AXES), "choose one of these")
+        if not _whole(self.size, 1, MOST_PES):
+            raise SpecError(f"{where}.size", self.size, f"an integer from 1 to {MOST_PES}", "correct the size")
+        if not self.dims or not set(self.dims) <= set(DIMS) or len(set(self.dims)) != len(self.dims):
+            raise SpecError(f"{where}.dims", self.dims, f"letters of {''.join(DIMS)}, each once", "correct the dimensions")
+        if self.delay not in (0, 1) or isinstance(self.delay, bool):
+            raise SpecError(f"{where}.delay", self.delay, "1 systolic or 0 broadcast", "choose one of these")
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialArray:
+    """An array of PEs, each with a multiplier, an accumulator and addressed storage for every operand.
+
+    Attributes
+    ----------
+    axes : tuple of SpatialAxis
+        One to three.
+    l1_words : tuple of int
+        Words for weights, inputs and outputs that a PE has, twice: one half fills or drains while the other is used. 1 is a
+        plain register.
+    ports : tuple of frozenset of str
+        Per tensor (weights, inputs, outputs), the axes along which every index has a port of its own. PEs that share a port
+        share what comes over it by tag, and hand in their sums one group after the other.
+    input_bits, weight_bits, acc_bits : int
+        Signed widths; sums wrap modulo 2**acc_bits.
+    tag_bits : int
+        Width of a tag: the positions that one delivery spreads over along a coordinate.
+    """
+
+    axes: tuple[SpatialAxis, ...]
+    l1_words: tuple[int, int, int] = (1, 1, 1)
+    ports: tuple[frozenset[str], frozenset[str], frozenset[str]] = (frozenset(), frozenset(), frozenset())
+    input_bits: int = 8
+    weight_bits: int = 8
+    acc_bits: int = 32
+    tag_bits: int = 8
+
+    def __post_init__(self) -> None:
+        names = [axis.name for axis in self.axes]
+        if not 1 <= len(names) <= len(AXES) or len(set(names)) != len(names):
+            raise SpecError("array.axes", names, "one to three axes, each once", "correct the axes")
+        if self.pes > MOST_PES:
+            raise SpecError("array.axes", self.pes, f"at most {MOST_PES} PEs", "make an axis shorter")
+        for tensor, words, ports in zip(TENSORS, self.l1_words, self.ports, strict=True):
+            if not _whole(words, 1, MOST_L1):
+                raise SpecError(f"array.l1_words.{tensor}", words, f"an integer from 1 to {MOST_L1}", "correct the size")
+            if not ports <= set(names):
+                raise SpecError(f"array.ports.{tensor}", sorted(ports), f"names of axes: {', '.join(names)}", "correct them")
+        limits = {"input_bits": (2, 16), "weight_bits": (2, 16), "acc_bits": (self.input_bits + self.weight_bits, 64)}
+        for name, (low, high) in {**limits, "tag_bits": (1, 16)}.items():
+            if not _whole(getattr(self, name), low, high):
+                raise SpecError(f"array.{name}", getattr(self, name), f"an integer from {low} to {high}", "correct the width")
+
+    @property
+    def pes(self) -> int:
+        """Processing elements."""
+        return math.prod(axis.size for axis in self.axes)
+
+    def axis(self, name: str) -> SpatialAxis:
+        """Return the axis called `name`."""
+        return next(axis for axis in self.axes if axis.name == name)
+
+    def ported(self, tensor: str) -> list[SpatialAxis]:
+        """Axes along which a tensor has ports."""
+        return [axis for axis in self.axes if axis.name in self.ports[TENSORS.index(tensor)]]
+
+    def shared(self, tensor: str) -> list[SpatialAxis]:
+        """Axes whose PEs share a port of the tensor."""
+        return [axis for axis in self.axes if axis.name not in self.ports[TENSORS.index(tensor)]]
+
+    def lanes(self, tensor: str) -> int:
+        """Ports of a tensor: words that it moves in a cycle."""
+        return math.prod(axis.size for axis in self.ported(tensor))
+
+    def fields(self, tensor: str) -> tuple[str, ...]:
+        """Coordinates that PEs of one port may tell words by: those that a dimension of a shared axis can move."""
+        dims = "".join(axis.dims for axis in self.shared(tensor))
+        moved = {MOVES.get(dim, dim) if tensor == "inputs" else dim for dim in dims}
+        return tuple(name for name in COORDINATES[tensor] if name in moved)
+
+    def architecture(self, name: str = "array") -> Architecture:
+        """Return the levels as the language of loop nests has them: streams in front of PEs."""
+        axes = tuple(Axis(axis.name, axis.size, axis.dims) for axis in self.axes)
+        words = (self.weight_bits, self.input_bits, self.acc_bits)
+        sizes = [count * bits for count, bits in zip(self.l1_words, words, strict=True)]
+        everything = frozenset(TENSORS)
+        stream = StorageLevel("stream", everything, word_bits=words, fanout=Fanout(axes, links=True))
+        private = StorageLevel("pe", everything, word_bits=words, capacity_bits=(sizes[0], sizes[1], sizes[2]))
+        return Architecture(name, (stream, private), mac_pj=0.0, psum_bits=self.acc_bits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        return {"schema": SCHEMA, **asdict(self), "ports": [sorted(axes) for axes in self.ports]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> SpatialArray:
+        """Inverse of `to_dict`."""
+        fields = {key: value for key, value in data.items() if key != "schema"}
+        fields["axes"] = tuple(SpatialAxis(**axis) for axis in fields["axes"])
+        fields["l1_words"] = tuple(fields["l1_words"])
+        fields["ports"] = tuple(frozenset(axes) for axes in fields["ports"])
+        return cls(**fields)
+
+
+def _whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

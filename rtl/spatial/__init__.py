@@ -1,0 +1,1 @@
+"""Arrays of any connectivity, derived from `dataflows.spatial.array.SpatialArray`."""

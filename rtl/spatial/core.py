@@ -1,0 +1,175 @@
+"""A spatial array with stream ports: PEs, the network between them, the sequencer."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from dataflows.spatial.array import SpatialArray, SpatialAxis
+from dataflows.spatial.schedule import latency
+from rtl.delay import delay
+from rtl.library import Modules, place
+from rtl.spatial import layouts
+from rtl.spatial.pe import SpatialPE, chained
+from rtl.spatial.sequencer import OPERANDS, Sequencer
+from rtl.stream import Queue
+
+__all__ = ["SpatialCore"]
+
+Place = tuple[int, ...]
+
+
+class SpatialCore(wiring.Component):
+    """PEs along the axes of an array, fed and emptied by streams.
+
+    Parameters
+    ----------
+    array : SpatialArray
+    modules : Modules or None
+        See `rtl.library.place`.
+
+    Members
+    -------
+    start, busy : In, Out
+        See `Sequencer`; `busy` falls when the last sum has been called for, `results` may hold some still.
+    prog : In
+        See `rtl.spatial.layouts.program`.
+    tag_shift, tag : In
+        Brings the tags before `start`, that of the last PE first.
+    weights, inputs : In, streams
+        One word per port and cycle, the ports in the order of the places along their axes.
+    results : Out, stream
+        Sums, in the order of `dataflows.spatial.streams.results`.
+    """
+
+    def __init__(self, *, array: SpatialArray, modules: Modules | None = None) -> None:
+        self.array, self.modules = array, modules
+        ports: dict[str, Any] = {"start": In(1), "busy": Out(1), "prog": In(layouts.program(array))}
+        ports |= {"tag_shift": In(1), "tag": In(layouts.tag(array))}
+        ports |= {tensor: In(stream.Signature(layouts.beat(array, tensor))) for tensor in OPERANDS}
+        super().__init__({**ports, "results": Out(stream.Signature(layouts.result(array)))})
+
+    def elaborate(self, platform: Any) -> Module:
+        """Place the PEs and wire what the axes say."""
+        m = Module()
+        array = self.array
+        modules = self.modules
+        sequencer = place(modules, m, "sequencer", "spatial_sequencer", Sequencer, array=array)
+        m.d.comb += [sequencer.start.eq(self.start), self.busy.eq(sequencer.busy), sequencer.prog.eq(self.prog)]
+        places = list(product(*(range(axis.size) for axis in array.axes)))
+        pes = {
+            at: place(modules, m, "pe_" + "_".join(map(str, at)), "spatial_pe", SpatialPE, array=array, modules=modules)
+            for at in places
+        }
+        self._tags(m, [pes[at] for at in places])
+        self._spread(m, pes, "ctl", list(array.axes), {(): sequencer.ctl})
+        for tensor in OPERANDS:
+            wiring.connect(m, wiring.flipped(getattr(self, tensor)), getattr(sequencer, tensor))
+            lanes = self._lanes(m, tensor, getattr(sequencer, f"{tensor}_packet"))
+            self._spread(m, pes, tensor, array.shared(tensor), lanes)
+            for pe in pes.values() if array.fields(tensor) else ():
+                m.d.comb += getattr(pe, f"{tensor}_extents").eq(self.prog[f"{tensor}_extents"])
+        self._results(m, sequencer, self._sums(m, pes))
+        return m
+
+    def _tags(self, m: Module, pes: list[Any]) -> None:
+        coming: Any = self.tag
+        for pe in pes:
+            m.d.comb += [pe.tag_shift.eq(self.tag_shift), pe.tag_i.eq(coming)]
+            coming = pe.tag_o
+
+    def _lanes(self, m: Module, tensor: str, packet: data.View) -> dict[Place, Any]:
+        """Return the packet that enters at every port, later by the port's skew."""
+        axes, words = self.array.ported(tensor), getattr(self, tensor).payload.words
+        lanes = {}
+        for number, index in enumerate(product(*(range(axis.size) for axis in axes))):
+            lane = Signal(packet.shape(), name=f"{tensor}_lane_{number}")
+            m.d.comb += [lane.eq(packet), lane.word.eq(words[number])]
+            skew = sum(at * axis.delay for at, axis in zip(index, axes, strict=True))
+            lanes[index] = delay(m, lane, skew, f"{tensor}_lane_{number}", reset=True)
+        return lanes
+
+    def _spread(self, m: Module, pes: dict[Place, Any], name: str, axes: list[SpatialAxis], sources: dict[Place, Any]) -> None:
+        """Lead `sources`, one per port, to all PEs along `axes`: from neighbour to neighbour, or on one wire."""
+        entering: dict[Place, Any] = {}
+        for at, pe in pes.items():
+            on = [n for n, axis in enumerate(self.array.axes) if axis in axes and at[n]]
+            if not on:
+                entering[at] = sources[tuple(at[n] for n, axis in enumerate(self.array.axes) if axis not in axes)]
+            else:
+                before = (*at[: on[-1]], at[on[-1]] - 1, *at[on[-1] + 1 :])
+                hop = self.array.axes[on[-1]].delay
+                entering[at] = getattr(pes[before], f"{name}_o") if hop else entering[before]
+            m.d.comb += getattr(pe, name).eq(entering[at])
+
+    def _sums(self, m: Module, pes: dict[Place, Any]) -> dict[Place, Value]:
+        """Add up along the axes whose PEs share a port; return the sum of every port."""
+        axes, shared = self.array.axes, self.array.shared("outputs")
+        nodes: dict[Place, Any] = {at: pe.own for at, pe in pes.items()}
+        if chained(self.array):
+            along = axes.index(shared[0]) if shared else None
+            for at, pe in pes.items():
+                if along is not None and at[along]:
+                    m.d.comb += pe.sum_i.eq(pes[(*at[:along], at[along] - 1, *at[along + 1 :])].sum_o)
+            nodes = {at: pe.sum_o for at, pe in pes.items() if along is None or at[along] == axes[along].size - 1}
+            shared = shared[1:]
+        for axis in shared:
+            nodes = self._along(m, nodes, axes.index(axis), axis)
+        ported = [n for n, axis in enumerate(axes) if axis not in self.array.shared("outputs")]
+        return {tuple(at[n] for n in ported): node for at, node in nodes.items()}
+
+    def _along(self, m: Module, nodes: dict[Place, Any], n: int, axis: SpatialAxis) -> dict[Place, Any]:
+        """Add nodes along one axis: a chain with a register per hop, or a tree with one register."""
+        lines: dict[Place, list[Any]] = {}
+        for at in sorted(nodes):
+            lines.setdefault((*at[:n], 0, *at[n + 1 :]), []).append(nodes[at])
+        found = {}
+        for at, line in lines.items():
+            name = f"{axis.name}_" + "_".join(map(str, at))
+            if axis.delay:
+                total: Any = 0
+                for hop, node in enumerate(line):
+                    total = self._register(m, total + node, f"{name}_{hop}")
+            else:
+                total = self._register(m, _tree(line), name)
+            found[at] = total
+        return found
+
+    def _register(self, m: Module, value: Any, name: str) -> Signal:
+        held = Signal(signed(self.array.acc_bits), name=f"sum_{name}", reset_less=True)
+        m.d.sync += held.eq(value)
+        return held
+
+    def _results(self, m: Module, sequencer: Any, sums: dict[Place, Any]) -> None:
+        """Bring all ports into step, and queue what they hold as long as there is room."""
+        axes = self.array.ported("outputs")
+        cycles = latency(self.array) - 1  # the queue takes the last one
+        shape = layouts.result(self.array)
+        queue = place(self.modules, m, "queue", "spatial_queue", Queue, shape=shape, depth=cycles + 4)
+        aligned = []
+        for number, index in enumerate(sorted(sums)):
+            late = sum((axis.size - 1 - at) * axis.delay for at, axis in zip(index, axes, strict=True))
+            value = Signal(signed(self.array.acc_bits), name=f"result_{number}")
+            m.d.comb += value.eq(sums[index])
+            aligned.append(delay(m, value, late, f"result_{number}"))
+        marks = Signal(3)
+        m.d.comb += marks.eq(Cat(sequencer.ctl.drain, sequencer.first, sequencer.complete))
+        arrived = delay(m, marks, cycles, "marks", reset=True)
+        m.d.comb += [queue.i.valid.eq(arrived[0]), queue.i.payload.first.eq(arrived[1]), queue.i.payload.final.eq(arrived[2])]
+        m.d.comb += [queue.i.payload.sums[n].eq(value) for n, value in enumerate(aligned)]
+        called = Signal(range(cycles + 5))
+        m.d.comb += sequencer.room.eq(called < cycles + 4)
+        m.d.sync += called.eq(called + sequencer.ctl.drain - (queue.o.valid & queue.o.ready))
+        wiring.connect(m, queue.o, wiring.flipped(self.results))
+
+
+def _tree(values: list[Any]) -> Any:
+    """Add values pairwise."""
+    while len(values) > 1:
+        pairs = [a + b for a, b in zip(values[::2], values[1::2], strict=False)]
+        values = pairs + ([values[-1]] if len(values) % 2 else [])
+    return values[0]

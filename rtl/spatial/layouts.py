@@ -1,0 +1,88 @@
+"""What travels between the parts of a spatial array."""
+
+from __future__ import annotations
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
+
+from dataflows.nest.rules import TENSORS
+from dataflows.spatial.array import LONGEST_INNER, LONGEST_OUTER, MOST_INNER, MOST_OUTER, SpatialArray
+
+
+def address_bits(array: SpatialArray, tensor: str) -> int:
+    """Width of an address within one half of a PE's storage."""
+    return max(1, (array.l1_words[TENSORS.index(tensor)] - 1).bit_length())
+
+
+def slot_bits(array: SpatialArray) -> int:
+    """Width of the number of a group of outputs."""
+    return max(1, (array.pes // array.lanes("outputs") - 1).bit_length())
+
+
+def operand_bits(array: SpatialArray, tensor: str) -> int:
+    """Width of a word of weights or inputs."""
+    return array.weight_bits if tensor == "weights" else array.input_bits
+
+
+def fields(array: SpatialArray, tensor: str) -> data.StructLayout:
+    """Positions along every coordinate that PEs of a port tell words by."""
+    return data.StructLayout({name: unsigned(array.tag_bits) for name in array.fields(tensor)})
+
+
+def packet(array: SpatialArray, tensor: str) -> data.StructLayout:
+    """Return the layout of a word on its way to the PEs of one port: the half it goes to, whether it begins a delivery."""
+    return data.StructLayout({
+        "valid": 1, "begin": 1, "half": 1, "word": signed(operand_bits(array, tensor)), "at": fields(array, tensor),
+    })  # fmt: skip
+
+
+def control(array: SpatialArray) -> data.StructLayout:
+    """Return the layout of what all PEs do in a cycle: one step of the inner loops, and one word of a drain."""
+    weights, inputs, outputs = (address_bits(array, tensor) for tensor in TENSORS)
+    return data.StructLayout({
+        "step": 1, "init": 1, "weight_half": 1, "weight": weights, "input_half": 1, "input": inputs, "bank": 1, "output": outputs,
+        "drain": 1, "drain_bank": 1, "drain_output": outputs, "slot": slot_bits(array),
+    })  # fmt: skip
+
+
+def tag(array: SpatialArray) -> data.StructLayout:
+    """Return the layout of what one PE is told before a layer (`dataflows.spatial.program.Tag`)."""
+    return data.StructLayout({
+        "active": 1, "weights": fields(array, "weights"), "inputs": fields(array, "inputs"), "slot": slot_bits(array),
+    })  # fmt: skip
+
+
+def program(array: SpatialArray) -> data.StructLayout:
+    """Return the layout of a layer's program; extents of loops are stored less one.
+
+    ``outer``: extent and whether the loop reduces and is outside the innermost loop of outputs. ``inner``: extent, whether it
+    reduces, and for every tensor what to add to the address when this loop advances and all inside it start over.
+    """
+    outer = data.StructLayout({"last": unsigned(LONGEST_OUTER.bit_length()), "reduces": 1})
+    deltas = {f"{tensor}_delta": signed(address_bits(array, tensor) + 1) for tensor in TENSORS}
+    inner = data.StructLayout({"last": unsigned(LONGEST_INNER.bit_length()), "reduces": 1, **deltas})
+    extents = {f"{tensor}_extents": fields(array, tensor) for tensor in ("weights", "inputs")}
+    changes = {f"{tensor}_change": unsigned(MOST_OUTER.bit_length()) for tensor in TENSORS}
+    return data.StructLayout({
+        "outer": data.ArrayLayout(outer, MOST_OUTER), "inner": data.ArrayLayout(inner, MOST_INNER), **extents, **changes,
+        "last_output": address_bits(array, "outputs"), "last_slot": slot_bits(array),
+    })  # fmt: skip
+
+
+def beat(array: SpatialArray, tensor: str) -> data.StructLayout:
+    """Return the layout of what one cycle brings to the ports of weights or inputs."""
+    word = signed(operand_bits(array, tensor))
+    return data.StructLayout({
+        "words": data.ArrayLayout(word, array.lanes(tensor)), "at": fields(array, tensor), "last": 1,
+    })  # fmt: skip
+
+
+def result(array: SpatialArray) -> data.StructLayout:
+    """Return the layout of the sums on all output ports in one cycle.
+
+    `first` and `final` mark the first and the last visit of a tile: whether sums are to be added to what is there, and
+    whether they are complete.
+    """
+    return data.StructLayout({
+        "sums": data.ArrayLayout(signed(array.acc_bits), array.lanes("outputs")), "first": 1, "final": 1,
+    })  # fmt: skip

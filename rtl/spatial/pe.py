@@ -1,0 +1,192 @@
+"""A processing element with addressed storage, which takes what its tag matches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from dataflows.nest.rules import TENSORS
+from dataflows.spatial.array import SpatialArray
+from rtl.library import Modules, place
+from rtl.spatial import layouts
+
+__all__ = ["SpatialPE", "chained"]
+
+MOST_REGISTERS = 8
+"""Words that are built as registers; what is larger becomes a memory that is read in the same cycle."""
+
+
+class Store(wiring.Component):
+    """Words with one port to write and `readers` to read in the same cycle; a read sees what was there before a write.
+
+    Parameters
+    ----------
+    words, bits, readers : int
+        Size and ports.
+
+    Members
+    -------
+    write : In
+        Write `word` to `at` at the end of the cycle.
+    at_0, found_0, ... : In, Out
+        Every reader's address and what is there.
+    """
+
+    def __init__(self, *, words: int, bits: int, readers: int) -> None:
+        self.words, self.bits, self.readers = words, bits, readers
+        address = max(1, (words - 1).bit_length())
+        reads = {f"at_{n}": In(address) for n in range(readers)} | {f"found_{n}": Out(bits) for n in range(readers)}
+        super().__init__({"write": In(1), "at": In(address), "word": In(bits), **reads})
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build registers, or a memory."""
+        m = Module()
+        reads = [(getattr(self, f"at_{n}"), getattr(self, f"found_{n}")) for n in range(self.readers)]
+        if self.words <= MOST_REGISTERS:
+            held = [Signal(self.bits, name=f"word_{n}", reset_less=True) for n in range(self.words)]
+            for n, register in enumerate(held):
+                with m.If(self.write & (self.at == n)):
+                    m.d.sync += register.eq(self.word)
+            padded = held + [held[-1]] * ((1 << len(self.at)) - len(held))
+            for at, found in reads:
+                m.d.comb += found.eq(_select(padded, at))
+            return m
+        m.submodules.memory = memory = Memory(shape=self.bits, depth=self.words, init=[])
+        port = memory.write_port()
+        m.d.comb += [port.en.eq(self.write), port.addr.eq(self.at), port.data.eq(self.word)]
+        for at, found in reads:
+            read = memory.read_port(domain="comb")
+            m.d.comb += [read.addr.eq(at), found.eq(read.data)]
+        return m
+
+
+def _select(words: list[Any], at: Any) -> Any:
+    """Multiplex a power-of-two number of words."""
+    for bit in at:
+        words = [Mux(bit, high, low) for low, high in zip(words[::2], words[1::2], strict=True)]
+    return words[0]
+
+
+class SpatialPE(wiring.Component):
+    """Take the words inside the own box, multiply and add at the addresses that all PEs use, hand in sums when called.
+
+    Parameters
+    ----------
+    array : SpatialArray
+        Widths and sizes.
+    modules : Modules or None
+        See `rtl.library.place`.
+
+    Members
+    -------
+    ctl, ctl_o : In, Out
+        Control, and the same a cycle later.
+    weights, inputs, weights_o, inputs_o : In, Out
+        Packets, and the same a cycle later.
+    tag_shift, tag_i, tag_o : In, In, Out
+        A chain through all PEs that brings the tags.
+    weights_extents, inputs_extents : In
+        Extents of the boxes of all PEs; constant during a layer. Only where PEs of a port differ.
+    own : Out, signed
+        The sum that is called for, zero where it is not this PE's turn.
+    sum_i, sum_o : In, Out, signed
+        A chain that adds `own` on its way, one register per PE.
+    """
+
+    def __init__(self, *, array: SpatialArray, modules: Modules | None = None) -> None:
+        self.array, self.modules = array, modules
+        control, tag = layouts.control(array), layouts.tag(array)
+        total = signed(array.acc_bits)
+        ports: dict[str, Any] = {"ctl": In(control), "ctl_o": Out(control)}
+        for tensor in ("weights", "inputs"):
+            packet = layouts.packet(array, tensor)
+            ports |= {tensor: In(packet), f"{tensor}_o": Out(packet)}
+            if array.fields(tensor):
+                ports[f"{tensor}_extents"] = In(layouts.fields(array, tensor))
+        ports |= {"tag_shift": In(1), "tag_i": In(tag), "tag_o": Out(tag)}
+        super().__init__({**ports, "own": Out(total), "sum_i": In(total), "sum_o": Out(total)})
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build storage, the multiplier, and what goes on to the neighbours."""
+        m = Module()
+        for name, marks in (("ctl", ("step", "drain")), ("weights", ("valid",)), ("inputs", ("valid",))):
+            self._pass_on(m, name, marks)
+        tag = Signal(layouts.tag(self.array), reset_less=True)
+        with m.If(self.tag_shift):
+            m.d.sync += tag.eq(self.tag_i)
+        m.d.comb += self.tag_o.eq(tag)
+        weight = self._operand(m, "weights", tag, self.ctl.weight, self.ctl.weight_half)
+        word = self._operand(m, "inputs", tag, self.ctl.input, self.ctl.input_half)
+        self._accumulate(m, weight, word, tag)
+        return m
+
+    def _pass_on(self, m: Module, name: str, marks: tuple[str, ...]) -> None:
+        """Give the neighbours what came in, a cycle later; only the marks that make it count are reset."""
+        source, target = getattr(self, name), getattr(self, f"{name}_o")
+        held = Signal(source.shape(), name=f"{name}_held", reset_less=True)
+        m.d.sync += held.eq(source)
+        m.d.comb += target.eq(held)
+        for mark in marks:
+            live = Signal(name=f"{name}_{mark}")
+            m.d.sync += live.eq(source[mark])
+            m.d.comb += target[mark].eq(live)
+
+    def _operand(self, m: Module, tensor: str, tag: data.View, at: Any, half: Any) -> Any:
+        """Fill one half with the words that match, read the other one."""
+        array, packet = self.array, getattr(self, tensor)
+        bits, address = layouts.operand_bits(array, tensor), layouts.address_bits(array, tensor)
+        index = self._index(tensor)
+        store = self._store(m, tensor, bits, readers=1)
+        match = tag.active & packet.valid
+        for field in array.fields(tensor):
+            ahead = Signal(array.tag_bits + 1, name=f"{tensor}_{field}_ahead")
+            m.d.comb += ahead.eq(packet.at[field] - tag[tensor][field])  # negative ones are large
+            match &= ahead < getattr(self, f"{tensor}_extents")[field]
+        taken, place = Signal(address, name=f"{tensor}_taken", reset_less=True), Signal(address, name=f"{tensor}_place")
+        m.d.comb += place.eq(Mux(packet.begin, 0, taken))
+        with m.If(packet.valid):
+            m.d.sync += taken.eq(place + match)
+        m.d.comb += [
+            store.write.eq(match), store.at.eq(index(place, packet.half)), store.word.eq(packet.word),
+            store.at_0.eq(index(at, half)),
+        ]  # fmt: skip
+        return store.found_0.as_signed()
+
+    def _accumulate(self, m: Module, weight: Any, word: Any, tag: data.View) -> None:
+        """Add products into one bank, hand in sums of the other."""
+        array, ctl = self.array, self.ctl
+        total, index = signed(array.acc_bits), self._index("outputs")
+        store = self._store(m, "outputs", array.acc_bits, readers=2)
+        at = index(ctl.output, ctl.bank)
+        m.d.comb += [
+            store.write.eq(ctl.step), store.at.eq(at), store.at_0.eq(at), store.at_1.eq(index(ctl.drain_output, ctl.drain_bank)),
+            store.word.eq(Mux(ctl.init, 0, store.found_0.as_signed()) + weight * word),
+        ]  # fmt: skip
+        turn = ctl.drain & tag.active & (ctl.slot == tag.slot)
+        m.d.comb += self.own.eq(Mux(turn, store.found_1.as_signed(), 0))
+        if chained(array):
+            leaving = Signal(total, reset_less=True)
+            m.d.comb += self.sum_o.eq(leaving)
+            m.d.sync += leaving.eq(self.sum_i + self.own)
+
+    def _store(self, m: Module, tensor: str, bits: int, readers: int) -> Any:
+        """Place both halves; a half of several words is a power of two, so that addresses need no addition."""
+        words = self.array.l1_words[TENSORS.index(tensor)]
+        size = {"words": 2 if words == 1 else 2 << layouts.address_bits(self.array, tensor), "bits": bits, "readers": readers}
+        return place(self.modules, m, f"{tensor}_store", "store_" + "x".join(map(str, size.values())), Store, **size)
+
+    def _index(self, tensor: str) -> Callable[[Any, Any], Any]:
+        """Return what makes an address of both halves out of one within a half."""
+        single = self.array.l1_words[TENSORS.index(tensor)] == 1
+        return lambda at, half: half if single else Cat(at, half)
+
+
+def chained(array: SpatialArray) -> bool:
+    """Whether sums leave the PEs through a register each, along a systolic axis or one by one."""
+    shared = array.shared("outputs")
+    return not shared or shared[0].delay == 1
