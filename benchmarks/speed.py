@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import product
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -16,6 +17,10 @@ import numpy as np
 import yaml
 
 from dataflows.cost import evaluate
+from dataflows.mapping import Level, Mapping
+from dataflows.nest.cost import evaluate as evaluate_nest
+from dataflows.nest.presets import PRESETS
+from dataflows.nest.text import parse_compact
 from dataflows.schedule import schedule
 from dataflows.tech import technology
 from dataflows.tiling import OUTER_DIMS, Tiling, violations
@@ -32,6 +37,11 @@ SEED = 1
 LAYER = Layer.conv("conv3x3", K=64, C=64, H=56, W=56, R=3, S=3, padding=1)
 SIMULATED = ("ws-16x16", "os-16x16")
 COSTED = ("ws-16x16", "os-16x16")
+NESTS = {
+    "gemmini_dosa": "L3 P28 K2 Q14 ; L2 K16X ; L1 K2 R3 S3 Q4 C4 P2 C16X ; L0",
+    "eyeriss": "L2 K8 C4 P7 ; L1[I] Q56 C4 P4X P2X R3X ; L0 K8 C4 S3",
+}
+"""Mappings of `LAYER`, three and four levels deep."""
 REPEATS = 7
 GENERATED = ("ws-16x16", "ws:rows=64,cols=64", "os:rows=64,cols=64")
 
@@ -54,6 +64,17 @@ def machine_cost(name: str) -> int:
     sizes = product((1, 2, 4), (1, 2, 4), range(1, 57, 3), (1, 2, 5, 7, 8, 14, 28, 56), orders)
     tilings = [each for each in (Tiling(*size) for size in sizes) if not violations(LAYER, acc, each)]
     return evaluations(lambda tiling: evaluate(LAYER, acc, tiling, tech), tilings)
+
+
+def nest_cost(name: str) -> int:
+    """Cost mode `timeloop`: bind, count, check capacities, ports and energy of one nest in 300 random loop orders."""
+    arch, rng = PRESETS[name](), Random(SEED)
+    nest = parse_compact(NESTS[name], arch)
+    orders = [
+        Mapping(tuple(Level(level.name, tuple(rng.sample(level.loops, len(level.loops)))) for level in nest.levels))
+        for _ in range(300)
+    ]
+    return evaluations(lambda mapping: evaluate_nest(LAYER, arch, mapping), orders)
 
 
 def simulation(name: str) -> dict[str, object]:
@@ -81,6 +102,7 @@ def main() -> None:
     """Print all figures as YAML."""
     figures = {
         "cost machine evaluations per CPU second": {name: machine_cost(name) for name in COSTED},
+        "cost timeloop evaluations per CPU second": {name: nest_cost(name) for name in NESTS},
         "simulation": {name: simulation(name) for name in SIMULATED},
         "generation": {name: generation(name) for name in GENERATED},
     }
