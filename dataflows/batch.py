@@ -116,7 +116,8 @@ class Batch:
         levels = self.rate.levels
         for tensor, level in (("inputs", "input_buffer"), ("weights", "weight_buffer"), ("scales", "scale_buffer")):
             energy = energy + words[tensor] * (levels[level][1] + self.beats[tensor] * levels["dram"][0])
-        return Figures(*np.broadcast_arrays(cycles, energy + self.fixed_pj, compute, dram))
+        energy = energy + self.fixed_pj + sum(self.rate.leakage.values()) * cycles
+        return Figures(*np.broadcast_arrays(cycles, energy, compute, dram))
 
     def _fetched(self, tiles: dict, order: tuple[str, ...], p: Ints, q: Ints) -> dict[str, Ints]:
         """Words fetched from DRAM per tensor: the whole tensor times the irrelevant loops that repeat it."""

@@ -17,6 +17,8 @@ from dataflows.workload import Layer
 
 SCHEMA = 1
 EnergyByLevel = dict[str, dict[str, float]]
+LOGIC = ("array", "edges", "post")
+"""Parts of the area that are no memories."""
 SRAM_PORTS = 2
 """Every buffer is read and written in the same cycle (`rtl/sram.py`): one port for each."""
 
@@ -36,7 +38,8 @@ class Cost:
     energy_pj, area_um2 : float
         Energy of the layer, area of the accelerator.
     energy_by_level : dict
-        ``{level: {tensor: pJ}}``; ``array`` holds operand hops and ``macs``, ``post`` the requantisers.
+        ``{level: {tensor: pJ}}``; ``array`` holds operand hops and ``macs``, ``post`` the requantisers, ``leakage`` what
+        ``logic`` and ``sram`` leak in all cycles (the bound where there are no exact ones).
     macs : int
         Useful multiply-accumulates.
     utilization : float
@@ -96,12 +99,15 @@ class Rates:
         pJ per register write by operand.
     mac_pj, post_pj : float
         One multiply-accumulate; one word of `cols` outputs through the post unit.
+    leakage : dict
+        pJ per cycle that ``logic`` and ``sram`` leak at the table's clock.
     """
 
     levels: dict[str, tuple[float, float]]
     array: dict[str, float]
     mac_pj: float
     post_pj: float
+    leakage: dict[str, float]
 
 
 @lru_cache(maxsize=256)
@@ -121,7 +127,7 @@ def rates(acc: Accelerator, tech: Technology) -> Rates:
         "psums": tech.register_pj(array.acc_bits),
     }
     mac = tech.mac_pj(array.input_bits, array.weight_bits, array.acc_bits)
-    return Rates(levels, hops, mac, array.cols * tech.requantise_pj(array.acc_bits))
+    return Rates(levels, hops, mac, array.cols * tech.requantise_pj(array.acc_bits), leakage_per_cycle(acc, tech))
 
 
 def srams(level: MemoryLevel) -> int:
@@ -129,8 +135,8 @@ def srams(level: MemoryLevel) -> int:
     return level.copies if level.name == "accumulator" else 1
 
 
-def energy_by_level(counts: Counts, acc: Accelerator, tech: Technology) -> EnergyByLevel:
-    """Return pJ by level and tensor (codesign reference, 4.6)."""
+def energy_by_level(counts: Counts, acc: Accelerator, tech: Technology, cycles: int) -> EnergyByLevel:
+    """Return pJ by level and tensor of counted work that takes `cycles` (codesign reference, 4.6)."""
     rate = rates(acc, tech)
     energy: EnergyByLevel = {}
     for level, tensors in counts.levels.items():
@@ -139,6 +145,7 @@ def energy_by_level(counts: Counts, acc: Accelerator, tech: Technology) -> Energ
     energy["array"] = {name: n * rate.array[name] for name, n in counts.array.items()}
     energy["array"]["macs"] = counts.macs * rate.mac_pj
     energy["post"] = {"outputs": counts.levels["output_buffer"]["outputs"]["writes"] * rate.post_pj}
+    energy["leakage"] = {part: cycles * pj for part, pj in rate.leakage.items()}
     return energy
 
 
@@ -163,6 +170,16 @@ def area_by_part(acc: Accelerator, tech: Technology) -> dict[str, float]:
 def area_um2(acc: Accelerator, tech: Technology) -> float:
     """Return the accelerator's area."""
     return sum(area_by_part(acc, tech).values())
+
+
+def leakage_per_cycle(acc: Accelerator, tech: Technology) -> dict[str, float]:
+    """Return pJ that ``logic`` (array, edges, post unit) and ``sram`` (all buffers) leak in a cycle of the table's clock."""
+    areas = area_by_part(acc, tech)
+    memories = [(srams(level), level) for level in acc.levels() if level.name != "dram"]
+    sram_mw = sum(n * tech.sram_leakage_mw(level.words // n, level.word_bits, SRAM_PORTS) for n, level in memories)
+    logic_mw = tech.logic_leakage_mw(sum(areas[part] for part in LOGIC))
+    per_cycle = 1000 / tech.value("clock_mhz")  # mW over MHz is nJ
+    return {"logic": logic_mw * per_cycle, "sram": sram_mw * per_cycle}
 
 
 def evaluate(
@@ -205,8 +222,8 @@ def evaluate(
     tech = tech or technology()
     counts = count(layer, acc, tiling, program_beats)
     limits = bound(layer, acc, tiling, counts)
-    energy = energy_by_level(counts, acc, tech)
     latency = limits.cycles if cycles is None else cycles
+    energy = energy_by_level(counts, acc, tech, latency)
     return Cost(
         layer=layer.name,
         cycles=cycles,

@@ -15,7 +15,7 @@ from dataflows.tiling import OUTER_DIMS, Tiling
 from dataflows.workload import Layer
 from tests.strategies import accelerators, layers, tilings
 
-TECH = technology("22nm")
+TECH = technology()
 
 
 def check(layer, acc, chosen, order, program_beats):
@@ -30,7 +30,7 @@ def check(layer, acc, chosen, order, program_beats):
         assert figures.compute[i] == limits.compute
         assert figures.dram_beats[i] == counts.dram_beats
         assert figures.bound_cycles[i] == limits.cycles
-        energy = sum(sum(part.values()) for part in energy_by_level(counts, acc, TECH).values())
+        energy = sum(sum(part.values()) for part in energy_by_level(counts, acc, TECH, limits.cycles).values())
         assert figures.energy_pj[i] == pytest.approx(energy, rel=1e-12)
 
 

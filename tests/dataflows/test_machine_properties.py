@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dataflows.arch import Accelerator, Array
 from dataflows.bound import bound
-from dataflows.cost import evaluate
+from dataflows.cost import Cost, evaluate
 from dataflows.counts import count
 from dataflows.floors import floors
 from dataflows.program import program_beats
@@ -59,7 +59,8 @@ def test_memory_timing_moves_no_word(job):
     layer, acc, tiling = job
     slow = replace(acc, memory=replace(acc.memory, interval=acc.memory.interval + 1, latency=acc.memory.latency + 7))
     one, other = evaluate(layer, acc, tiling), evaluate(layer, slow, tiling)
-    assert (one.levels, one.energy_by_level, one.area_um2) == (other.levels, other.energy_by_level, other.area_um2)
+    assert (one.levels, one.area_um2) == (other.levels, other.area_um2)
+    assert {**one.energy_by_level, "leakage": 0} == {**other.energy_by_level, "leakage": 0}
 
 
 @settings(max_examples=200)
@@ -99,11 +100,16 @@ def test_batch_scales_counts_and_energy(job, images, times):
     assert other.array == {operand: times * writes for operand, writes in one.array.items()}
     assert other.macs == times * one.macs
     assert bound(many, acc, tiling).compute == times * bound(few, acc, tiling).compute
-    energy, energies = evaluate(few, acc, tiling).energy_pj, evaluate(many, acc, tiling).energy_pj
+    energy, energies = _moved(evaluate(few, acc, tiling)), _moved(evaluate(many, acc, tiling))
     if set(again.values()) == {times}:
         assert energies == pytest.approx(times * energy)
     else:
         assert energy < energies < times * energy
+
+
+def _moved(cost: Cost) -> float:
+    """Energy of all work; leakage follows the cycles, whose ends overlap differently."""
+    return cost.energy_pj - sum(cost.energy_by_level["leakage"].values())
 
 
 @settings(max_examples=200)

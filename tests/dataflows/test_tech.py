@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflows.arch import Accelerator, Array
-from dataflows.cost import area_by_part, area_um2, energy_by_level, evaluate
+from dataflows.cost import area_by_part, area_um2, energy_by_level, evaluate, rates
 from dataflows.counts import count
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
@@ -164,13 +164,39 @@ def test_energy_adds_up(job):
 
 def test_energy_of_one_level_by_hand():
     layer, acc, tech = Layer.gemm("g", M=16, N=16, K=16), Accelerator("a", Array(16, 16), input_words=1024), technology("45nm")
-    energy = energy_by_level(count(layer, acc, Tiling(1, 1, 1, 16)), acc, tech)
+    energy = energy_by_level(count(layer, acc, Tiling(1, 1, 1, 16)), acc, tech, 1)
     # 16 words of 128 bits, written once and read once: both halves of 1024 words, as two 64-bit wide banks of 16 KB
     # with a port to read and one to write.
     assert energy["input_buffer"]["inputs"] == pytest.approx(16 * 2 * (14.61 + 13.5))
     # The accumulator's halves of 256 words of 512 bits are memories of their own; 16 sums, written once, read once.
     assert energy["accumulator"]["psums"] == pytest.approx(16 * 8 * (3.367 + 5.28))
     assert energy["array"]["macs"] == pytest.approx(16**3 * 0.3)
+
+
+def test_leakage_by_hand():
+    """Every part leaks at its rate in every cycle, 2 ns at 500 MHz."""
+    acc, area = (
+        Accelerator("a", Array(16, 16), input_words=1024),
+        area_by_part(Accelerator("a", Array(16, 16)), technology("45nm")),
+    )
+    # Banks of 64 bits: two of 16, 8 and 4 KB; the accumulator's halves, each eight of 2 KB; scales, 288 bits wide, of 1 KB.
+    sram_uw = 2 * (0.5807 + 0.3235 + 0.175) + 16 * 0.09247 + 4.5 * 0.0438
+    logic_uw = 257.7 / 8171.7 * (area["array"] + area["edges"] + area["post"])
+    leaks = evaluate(Layer.gemm("g", M=16, N=16, K=16), acc, Tiling(1, 1, 1, 16), cycles=1000).energy_by_level["leakage"]
+    assert leaks == {"logic": pytest.approx(1000 * 2e-3 * logic_uw), "sram": pytest.approx(1000 * 2e-3 * sram_uw)}
+
+
+@given(jobs(), st.sampled_from(sorted(TECHNOLOGIES)), st.integers(2, 5))
+def test_leakage_takes_the_cycles_that_are_known(job, name, times):
+    """Exact cycles where there are any, else the bound; nothing else of the energy depends on them."""
+    layer, acc, tiling = job
+    tech = technology(name)
+    known = evaluate(layer, acc, tiling, tech)
+    slower = evaluate(layer, acc, tiling, tech, cycles=times * known.bound_cycles)
+    for part, pj in rates(acc, tech).leakage.items():
+        assert known.energy_by_level["leakage"][part] == pytest.approx(known.bound_cycles * pj)
+        assert slower.energy_by_level["leakage"][part] == pytest.approx(times * known.bound_cycles * pj)
+    assert {**slower.energy_by_level, "leakage": 0} == {**known.energy_by_level, "leakage": 0}
 
 
 def test_cost_json_form():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from dataclasses import replace
 from html import unescape
@@ -21,9 +22,10 @@ from dataflows.schedule import schedule
 from dataflows.tiling import tiling_of
 from dse import files
 from dse.baselines import baselines
+from dse.charts import LEVELS, OPERANDS
 from dse.explore import Found, finalists
 from dse.gains import map_baseline
-from dse.report import figure, whole, write_report
+from dse.report import energy_table, figure, whole, write_report
 from dse.result import design, summary
 from dse.search import Search
 from dse.space import Space
@@ -173,6 +175,16 @@ def test_figures_add_up(result):
     for layer in best["layers"]:
         assert layer["array_busy"] + layer["wait_load"] + layer["wait_accumulator"] <= layer["cycles"]
         assert layer["bound_cycles"] <= layer["cycles"]
+
+
+def test_no_part_of_the_energy_is_left_out_of_table_and_charts(result):
+    levels = result["best"]["energy_by_level_pj"]
+    assert set(levels) == set(LEVELS)
+    assert {operand for row in levels.values() for operand in row} == set(OPERANDS)
+    shown = energy_table(result)
+    assert math.fsum(row.get(operand, 0.0) for row in shown["levels"].values() for operand in shown["operands"]) == pytest.approx(
+        result["best"]["energy_pj"]
+    )
 
 
 def test_csv_holds_the_same_numbers(folder, result):

@@ -46,8 +46,9 @@ def tight(draw):
 
 def value(layer, acc, tiling, objective):
     counts = count(layer, acc, tiling, program_beats(acc))
-    energy = sum(sum(part.values()) for part in energy_by_level(counts, acc, TECH).values())
-    return objective_value(objective, energy, bound(layer, acc, tiling, counts).cycles)
+    cycles = bound(layer, acc, tiling, counts).cycles
+    energy = sum(sum(part.values()) for part in energy_by_level(counts, acc, TECH, cycles).values())
+    return objective_value(objective, energy, cycles)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000))
