@@ -148,17 +148,17 @@ class SpatialArray:
         return Architecture(name, (stream, private), mac_pj=0.0, psum_bits=self.acc_bits)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready dictionary."""
-        return {"schema": SCHEMA, **asdict(self), "ports": [sorted(axes) for axes in self.ports]}
+        """Return the YAML form, per-tensor values as tables."""
+        ports = {tensor: sorted(axes) for tensor, axes in zip(TENSORS, self.ports, strict=True)}
+        words = dict(zip(TENSORS, self.l1_words, strict=True))
+        return {"schema": SCHEMA, **asdict(self), "axes": [asdict(axis) for axis in self.axes], "l1_words": words, "ports": ports}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> SpatialArray:
-        """Inverse of `to_dict`."""
-        fields = {key: value for key, value in data.items() if key != "schema"}
-        fields["axes"] = tuple(SpatialAxis(**axis) for axis in fields["axes"])
-        fields["l1_words"] = tuple(fields["l1_words"])
-        fields["ports"] = tuple(frozenset(axes) for axes in fields["ports"])
-        return cls(**fields)
+    def from_dict(cls, data: Any, path: str = "array") -> SpatialArray:
+        """Read the YAML form; raise `SpecError` with the field's path."""
+        from dataflows.spatial.array_text import array_from_dict
+
+        return array_from_dict(data, path)
 
 
 def _whole(value: object, low: int, high: int) -> bool:

@@ -1,14 +1,18 @@
-"""A compiled program as the values of the hardware's ports."""
+"""A compiled program, and streams of words, as the values of the hardware's ports."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from dataflows.nest.rules import TENSORS
-from dataflows.spatial.array import MOST_INNER, MOST_OUTER
-from dataflows.spatial.program import REDUCED, SpatialProgram, Tag
+from amaranth.lib import data
 
-__all__ = ["program_value", "tag_value", "tag_values"]
+from dataflows.nest.rules import TENSORS
+from dataflows.spatial.array import MOST_INNER, MOST_OUTER, SpatialArray
+from dataflows.spatial.program import REDUCED, SpatialProgram, Tag
+from rtl.spatial import layouts
+
+__all__ = ["BeatPacker", "ResultReader", "program_bits", "program_value", "tag_bits", "tag_value", "tag_values"]
 
 
 def program_value(program: SpatialProgram) -> dict[str, Any]:
@@ -48,3 +52,50 @@ def tag_values(program: SpatialProgram) -> list[dict[str, Any]]:
 
 def _at(names: tuple[str, ...], values: tuple[int, ...]) -> dict[str, int]:
     return dict(zip(names, values, strict=True))
+
+
+def program_bits(program: SpatialProgram) -> int:
+    """Return the program as the number that port ``prog`` takes."""
+    return layouts.program(program.array).const(program_value(program)).as_bits()
+
+
+def tag_bits(program: SpatialProgram) -> list[int]:
+    """Return all tags as the numbers that port ``tag`` takes, in the order in which they are shifted in."""
+    layout = layouts.tag(program.array)
+    return [layout.const(value).as_bits() for value in tag_values(program)]
+
+
+class BeatPacker:
+    """Words and positions as the numbers that a stream of weights or inputs takes."""
+
+    def __init__(self, array: SpatialArray, tensor: str) -> None:
+        layout = layouts.beat(array, tensor)
+        self.bits = layouts.operand_bits(array, tensor)
+        self.words, self.last = layout["words"].offset, layout["last"].offset
+        at: Any = layout["at"]
+        self.fields = [at.offset + at.shape[name].offset for name in array.fields(tensor)]
+
+    def __call__(self, words: Sequence[int], fields: Sequence[int], last: bool) -> int:
+        """Return one beat."""
+        mask = (1 << self.bits) - 1
+        value = int(last) << self.last
+        for lane, word in enumerate(words):
+            value |= (word & mask) << (self.words + lane * self.bits)
+        for offset, position in zip(self.fields, fields, strict=True):
+            value |= position << offset
+        return value
+
+
+class ResultReader:
+    """Sums and marks out of the numbers that the results stream gives."""
+
+    def __init__(self, array: SpatialArray) -> None:
+        layout: data.StructLayout = layouts.result(array)
+        self.bits, self.lanes = array.acc_bits, array.lanes("outputs")
+        self.first, self.final = layout["first"].offset, layout["final"].offset
+
+    def __call__(self, value: int) -> tuple[list[int], bool, bool]:
+        """Return the sums of all ports, and whether they begin and complete their outputs."""
+        half, mask = 1 << self.bits - 1, (1 << self.bits) - 1
+        sums = [((value >> lane * self.bits & mask) ^ half) - half for lane in range(self.lanes)]
+        return sums, bool(value >> self.first & 1), bool(value >> self.final & 1)

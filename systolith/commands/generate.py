@@ -5,23 +5,33 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from systolith import console, specs
+from systolith import console, spatial_spec, specs
 from systolith.commands.common import ArchArgument, Json, Out, Seed, emit_json
 from systolith.outdir import output_folder
 
 
 def generate(arch: ArchArgument, output: Out = Path("out"), json: Json = False, seed: Seed = 0) -> None:
-    """Write Verilog, params.json, C header, FuseSoC core and file list of an accelerator."""
-    acc = specs.accelerator(arch)
+    """Write Verilog, params.json, FuseSoC core and file list of an accelerator or an array; of an accelerator also a C header."""
+    found = spatial_spec.find(arch)
     started = time.perf_counter()
-    with output_folder(output) as files:
-        from rtl.export import export
+    if found is not None:
+        name, array = found
+        parameters = array.to_dict()
+        with output_folder(output) as files:
+            from rtl.spatial.export import export as export_array
 
-        files.update(export(acc))
+            files.update(export_array(array, name))
+    else:
+        acc = specs.accelerator(arch)
+        name, parameters = acc.name, acc.to_dict()
+        with output_folder(output) as files:
+            from rtl.export import export
+
+            files.update(export(acc))
     seconds = round(time.perf_counter() - started, 3)
     if json:
         paths = [str(output / name) for name in files]
-        emit_json({"files": paths, "parameters": acc.to_dict(), "seconds": seconds}, seed)
+        emit_json({"files": paths, "parameters": parameters, "seconds": seconds}, seed)
         return
     rows = [(str(output / name), len(text.encode())) for name, text in files.items()]
-    console.show_table(f"{acc.name}, {seconds:.1f} s", ("file", "bytes"), rows)
+    console.show_table(f"{name}, {seconds:.1f} s", ("file", "bytes"), rows)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from systolith import console, specs
+from dataflows.arch import Accelerator
+from dataflows.spatial.array import SpatialArray
+from systolith import console, spatial_spec, specs
 from systolith.commands.common import ArchArgument, Json, Seed, emit_json
 from systolith.outdir import prepare
 
@@ -32,26 +34,35 @@ def verify(
     json: Json = False, seed: Seed = 0,
 ) -> None:  # fmt: skip
     """Run random convolutions and GEMMs on the Verilog; compare outputs, cycles and access counts."""
-    acc = specs.accelerator(arch)
+    design: Accelerator | SpatialArray
+    if (spatial := spatial_spec.find(arch)) is not None:
+        name, design = spatial
+    else:
+        design = specs.accelerator(arch)
+        name = design.name
     if waves is not None:
         prepare(waves.parent)
-    from sim.verify import verify_accelerator
+    run: dict[str, Any] = {"cases": cases, "seed": seed, "simulator": simulator.value, "waves": waves}
+    with console.progress(f"verify {name}") as tick:
+        if isinstance(design, Accelerator):
+            from sim.verify import verify_accelerator
 
-    with console.progress(f"verify {acc.name}") as tick:
-        report = verify_accelerator(acc, cases=cases, seed=seed, simulator=simulator.value, waves=waves, progress=tick)
+            report = verify_accelerator(design, progress=tick, **run)
+        else:
+            from sim.spatial.verify import verify_array
+
+            report = verify_array(design, name=name, progress=tick, **run)
     data = report.to_dict()
     if json:
         emit_json(data, seed)
     else:
         columns = ("name", "mismatches", "checked", "cycles_rtl", "cycles_model", "counts_equal")
-        title = f"{acc.name} on {data['simulator']}, {data['seconds']:.1f} s"
+        title = f"{name} on {data['simulator']}, {data['seconds']:.1f} s"
         console.show_table(title, columns, ([case[key] for key in columns] for case in data["cases"]))
         console.show(f"{'passed' if data['passed'] else 'FAILED'}: {len(data['cases'])} cases, seed {seed}")
     if not data["passed"]:
         wrong = [case["name"] for case in data["cases"] if _wrong(case)]
-        console.say(
-            f"error: {acc.name}: {len(wrong)} of {len(data['cases'])} cases differ from the model: {', '.join(wrong[:5])}"
-        )
+        console.say(f"error: {name}: {len(wrong)} of {len(data['cases'])} cases differ from the model: {', '.join(wrong[:5])}")
         raise typer.Exit(1)
 
 

@@ -1,0 +1,63 @@
+"""Spatial arrays as plain data: what YAML files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dataflows.errors import SpecError, suggestion
+from dataflows.nest.rules import TENSORS
+from dataflows.spatial.array import SCHEMA, SpatialArray, SpatialAxis
+
+_WIDTHS = ("input_bits", "weight_bits", "acc_bits", "tag_bits")
+_TOP = ("schema", "name", "description", "axes", "l1_words", "ports", *_WIDTHS)
+_AXIS = ("name", "size", "dims", "delay")
+
+
+def array_from_dict(data: Any, path: str = "array") -> SpatialArray:
+    """Read the YAML form; what is left out has the default of `SpatialArray`."""
+    _known(data, path, _TOP, "axes")
+    if data.get("schema", SCHEMA) != SCHEMA:
+        raise SpecError(f"{path}.schema", data["schema"], str(SCHEMA), "use the form of this version")
+    if not isinstance(data["axes"], list):
+        raise SpecError(f"{path}.axes", data["axes"], "a list of {name, size, dims, delay}", "correct the value")
+    axes = tuple(_axis(entry, f"{path}.axes[{at}]") for at, entry in enumerate(data["axes"]))
+    words = _per_tensor(data.get("l1_words", {}), f"{path}.l1_words", 1)
+    ports = [_port(entry, f"{path}.ports") for entry in _per_tensor(data.get("ports", {}), f"{path}.ports", [])]
+    widths = {name: data[name] for name in _WIDTHS if name in data}
+    try:
+        return SpatialArray(axes, (words[0], words[1], words[2]), (ports[0], ports[1], ports[2]), **widths)
+    except SpecError as error:
+        raise SpecError(path + error.path.removeprefix("array"), error.found, error.allowed, error.fix) from None
+
+
+def _axis(data: Any, path: str) -> SpatialAxis:
+    _known(data, path, _AXIS, "name", "size")
+    try:
+        return SpatialAxis(**{str(key): value for key, value in data.items()})
+    except SpecError as error:
+        raise SpecError(f"{path}: {error.path}", error.found, error.allowed, error.fix) from None
+    except TypeError:
+        raise SpecError(path, data, "a name, a number, letters of dimensions, 0 or 1", "correct the types") from None
+
+
+def _per_tensor(data: Any, path: str, absent: Any) -> list[Any]:
+    _known(data, path, TENSORS)
+    return [data.get(tensor, absent) for tensor in TENSORS]
+
+
+def _port(value: Any, path: str) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise SpecError(path, value, "a list of axes for each tensor", "write for example {weights: [cols]}")
+    return frozenset(value)
+
+
+def _known(data: Any, path: str, known: Sequence[str], *required: str) -> None:
+    if not isinstance(data, dict):
+        raise SpecError(path, data, f"fields {', '.join(known)}", "write them as `name: value`")
+    for key in data:
+        if key not in known:
+            raise SpecError(f"{path}.{key}", data[key], ", ".join(known), suggestion(str(key), known, "remove it"))
+    for key in required:
+        if data.get(key) is None:
+            raise SpecError(f"{path}.{key}", "nothing", "a value: this field is required", f"add {key}")

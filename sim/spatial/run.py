@@ -1,0 +1,123 @@
+"""From cases to port values, through the simulator, and back to sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.program import Coordinates, SpatialProgram
+from dataflows.spatial.schedule import schedule
+from dataflows.spatial.streams import beats, results
+from rtl.spatial.export import PORTS, top_name, verilog
+from rtl.spatial.pack import BeatPacker, ResultReader, program_bits, tag_bits
+from sim.runner import Simulator, build, run
+from sim.spatial.cases import SpatialCase
+
+SLACK_CYCLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """How often streams pause: parts of the cycles."""
+
+    gaps: float = 0.0
+    stalls: float = 0.0
+
+    @property
+    def regular(self) -> bool:
+        """Whether cycles mean anything."""
+        return not (self.gaps or self.stalls)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ran:
+    """What came out of one case.
+
+    Attributes
+    ----------
+    sums : ndarray of int64, (N, G, K, P, Q)
+        Completed sums.
+    seen : ndarray of int, the same shape
+        How often each was completed.
+    misplaced : int
+        Sums whose marks were wrong.
+    cycles : int
+        From that of start to that of the last result.
+    beats : dict
+        ``{tensor: beats taken or given}``.
+    cpu_seconds : float
+        CPU time of the simulation.
+    """
+
+    sums: NDArray[np.int64]
+    seen: NDArray[np.int64]
+    misplaced: int
+    cycles: int
+    beats: dict[str, int]
+    cpu_seconds: float
+
+
+def run_cases(
+    array: SpatialArray, cases: Sequence[SpatialCase], *, name: str = "spatial", pauses: Pauses | None = None, seed: int = 0,
+    simulator: Simulator = "verilator", waves: Path | None = None, timeout: float = 3600,
+) -> list[Ran]:  # fmt: skip
+    """Run cases one after the other on the array's Verilog, in one simulator process, reset only before the first."""
+    pauses = pauses or Pauses()
+    made = build(verilog(array, name), top_name(name), PORTS, waves=waves is not None, simulator=simulator)
+    jobs = [_job(case, pauses, seed + number, reset=number == 0) for number, case in enumerate(cases)]
+    found = run(made, "sim.bench.cocotb_streams", params={"jobs": jobs}, waves=waves, timeout=timeout)["jobs"]
+    return [_read(case.program, data) for case, data in zip(cases, found, strict=True)]
+
+
+def _job(case: SpatialCase, pauses: Pauses, seed: int, *, reset: bool) -> dict[str, Any]:
+    program = case.program
+    model = schedule(program)
+    slow = 1 if pauses.regular else 20
+    return {
+        "tags": [f"{tag:x}" for tag in tag_bits(program)], "program": f"{program_bits(program):x}",
+        "weights": _packed(program, "weights", case.weights), "inputs": _packed(program, "inputs", case.inputs),
+        "results": model.beats["outputs"], "timeout": slow * 3 * model.cycles + SLACK_CYCLES, "reset": reset,
+        "gaps": pauses.gaps, "stalls": pauses.stalls, "seed": seed,
+    }  # fmt: skip
+
+
+def _packed(program: SpatialProgram, tensor: str, values: NDArray[np.int64]) -> list[str]:
+    """Return all beats of a stream; words beyond the layer, or in its border, are zero."""
+    pack, shift = BeatPacker(program.array, tensor), (0, 0, 0, 0, 0)
+    if tensor == "inputs":
+        shift = (0, 0, 0, program.layer.padding[0], program.layer.padding[1])
+    shape = values.shape
+
+    def word(at: Coordinates | None) -> int:
+        if at is None:
+            return 0
+        where = tuple(index - less for index, less in zip(at, shift, strict=True))
+        inside = all(0 <= index < size for index, size in zip(where, shape, strict=True))
+        return int(values[where]) if inside else 0
+
+    return [f"{pack([word(at) for at in beat.words], beat.fields, beat.last):x}" for beat in beats(program, tensor)]
+
+
+def _read(program: SpatialProgram, data: dict[str, Any]) -> Ran:
+    ly, read = program.layer, ResultReader(program.array)
+    shape = (ly.N, ly.G, ly.K, ly.P, ly.Q)
+    running: dict[Coordinates, int] = {}
+    sums, seen, misplaced = np.zeros(shape, np.int64), np.zeros(shape, np.int64), 0
+    for text, places in zip(data["results"], results(program), strict=False):
+        values, first, final = read(int(text, 16))
+        for value, at in zip(values, places, strict=True):
+            if at is None:
+                continue
+            misplaced += first != (at not in running)
+            running[at] = value if first else running.get(at, 0) + value
+            if final and all(index < size for index, size in zip(at, shape, strict=True)):
+                sums[at], seen[at] = running[at], seen[at] + 1
+    weights, inputs = data["beats"]
+    taken = {"weights": weights, "inputs": inputs, "outputs": len(data["results"])}
+    return Ran(sums, seen, misplaced, data["cycles"], taken, data["cpu_seconds"])

@@ -1,0 +1,100 @@
+"""Generated arrays on a real simulator: named dataflows and random connectivity."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import numpy as np
+import pytest
+
+from dataflows.spatial import named
+from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.schedule import SpatialSchedule
+from sim.spatial import verify
+from sim.spatial.cases import random_cases
+from sim.spatial.run import Pauses
+from sim.spatial.verify import verify_array, verify_cases
+from tests.dataflows.spatial.random_arrays import draw_array
+
+ARRAYS = {
+    "ws": named.weight_stationary(4, 3),
+    "os": named.output_stationary(3, 4),
+    "is": named.input_stationary(3, 3),
+    "rs": named.row_stationary(3, 4, words=(12, 6, 4)),
+    "nlr": named.no_local_reuse(4, 3),
+    "nvdla": named.nvdla(4, 3, stripe=4),
+    "shidiannao": named.shidiannao(3, 3),
+}
+IN_EVERY_RUN = ("ws", "rs")
+RANDOM = 40
+CASES = 10
+
+
+def passes(array: SpatialArray, name: str, seed: int) -> None:
+    report = verify_array(array, cases=CASES, seed=seed, name=name)
+    assert report.passed, [case.to_dict() for case in report.cases if not case.passed]
+    paused = verify_array(array, cases=CASES, seed=seed + 1, name=name, pauses=Pauses(gaps=0.3, stalls=0.3))
+    assert paused.passed, [case.to_dict() for case in paused.cases if not case.passed]
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("name", IN_EVERY_RUN)
+def test_named_arrays(name):
+    passes(ARRAYS[name], name, 1)
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("seed", range(4))
+def test_random_arrays(seed):
+    passes(draw_array(Random(seed)), "random", seed)
+
+
+@pytest.mark.rtl
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", [name for name in ARRAYS if name not in IN_EVERY_RUN])
+def test_all_named_arrays(name):
+    passes(ARRAYS[name], name, 1)
+
+
+@pytest.mark.rtl
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(4, RANDOM))
+def test_many_random_arrays(seed):
+    passes(draw_array(Random(seed)), "random", seed)
+
+
+@pytest.mark.rtl
+def test_a_wrong_word_a_wrong_cycle_and_a_wrong_count_show(monkeypatch):
+    array = ARRAYS["ws"]
+    cases = random_cases(array, 2, 5)
+    assert verify_cases(array, cases).passed
+    golden = verify.golden
+
+    def spoilt(case):
+        found = golden(case).copy()
+        found.flat[-1] += 1
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verify, "golden", spoilt)
+        assert [case.mismatches for case in verify_cases(array, cases).cases] == [1, 1]
+    schedule = verify.schedule
+
+    def later(program) -> SpatialSchedule:
+        model = schedule(program)
+        return replace(model, cycles=model.cycles + 1, beats={**model.beats, "weights": 0})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verify, "schedule", later)
+        report = verify_cases(array, cases)
+        assert not any(case.passed or case.counts_equal or case.mismatches for case in report.cases)
+
+
+def test_cases_are_of_every_kind_and_fill_the_array():
+    array = ARRAYS["rs"]
+    cases = random_cases(array, 60, 3)
+    assert {case.program.layer.kind for case in cases} >= {"conv", "grouped", "depthwise", "gemm"}
+    used = [sum(tag.active for tag in case.program.tags.values()) for case in cases]
+    assert max(used) == array.pes
+    assert np.mean(used) > 0.2 * array.pes
