@@ -56,6 +56,12 @@ def sizes(name: str) -> dict[str, int | None]:
     return found
 
 
+def about(name: str) -> str:
+    """Return what a named array is, in one sentence."""
+    text = " ".join((NAMED[name].__doc__ or "").split("\n\n")[0].split())
+    return text.partition(" (dense reference")[0].rstrip(".")
+
+
 def _named(head: str, rest: str, text: str) -> SpatialArray:
     known = sizes(head)
     given = {key: integer(value, f"{text}: {key}") for key, value in pairs(rest, text, [*known, *WORDS, *WIDTHS]).items()}

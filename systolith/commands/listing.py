@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from dataflows.errors import SpecError
+from dataflows.spatial.named import NAMED
 from dataflows.workload import Layer, Network
 from dataflows.yaml_lines import parse_yaml
 from systolith import console, specs
 from systolith import presets as bundled
 from systolith.commands.common import Json, Seed, emit_json
+from systolith.spatial_spec import WIDTHS, WORDS, about, sizes
 
 Name = Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="Show the layers of this network instead of the list.")]
 Coverage = Annotated[bool, typer.Option("--coverage", help="Say for every ONNX node where it runs, and why.")]
@@ -135,11 +137,20 @@ def presets(json: Json = False, seed: Seed = 0) -> None:
 
 def engines(json: Json = False, seed: Seed = 0) -> None:
     """List the engines and the parameters they take."""
+    rows = [
+        {"name": name, "description": text, "parameters": list(specs.KEYS), "complete": True}
+        for name, text in specs.ENGINES.items()
+    ] + [
+        {"name": name, "description": about(name), "parameters": [*sizes(name), *WORDS, *WIDTHS], "complete": False}
+        for name in NAMED
+    ]  # fmt: skip
     if json:
-        emit_json(
-            [{"name": name, "description": text, "parameters": list(specs.KEYS)} for name, text in specs.ENGINES.items()], seed
-        )
+        emit_json(rows, seed)
         return
-    console.show_table("", ("name", "description"), specs.ENGINES.items())
+    console.show_table("Complete accelerators", ("name", "description"), specs.ENGINES.items())
     console.show(f"parameters: {', '.join(specs.KEYS)}")
-    console.show("example: ws:rows=3,cols=7,bits=8,input_words=1024")
+    console.show("example: ws:rows=3,cols=7,bits=8,input_words=1024\n")
+    arrays = ([row["name"], ", ".join(sizes(row["name"])), row["description"]] for row in rows if not row["complete"])
+    console.show_table("Arrays with stream ports, or a YAML file with axes", ("name", "sizes", "description"), arrays)
+    console.show(f"further parameters: {', '.join([*WORDS, *WIDTHS])}")
+    console.show("example: array_rs:rows=3,cols=4,weights_words=12")
