@@ -19,6 +19,7 @@ NARROWEST_BUS, WIDEST_BUS = 4, 128
 MOST_INTERVAL, MOST_LATENCY = 64, 1000
 Dataflow = Literal["ws", "os"]
 ARRAY_BITS = (4, 8, 16)
+MOST_PE_STAGES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,10 @@ class Array:
         Signed operand widths: 4, 8 or 16.
     acc_bits : int
         Accumulator and psum width; sums wrap modulo 2**acc_bits.
+    pe_stages : int
+        Pipeline registers in a PE between operands and adder. 0: multiply and add in one cycle. 1: operands are multiplied
+        where they are passed on, a cycle later, which costs no register. 2: the product has a register too. Results come that
+        many cycles later; the clock can be faster (docs/physical.md).
     """
 
     rows: int
@@ -43,8 +48,10 @@ class Array:
     input_bits: int = 8
     weight_bits: int = 8
     acc_bits: int = 32
+    pe_stages: int = 0
 
     def __post_init__(self) -> None:
+        _between("array.pe_stages", self.pe_stages, 0, MOST_PE_STAGES)
         _between("array.rows", self.rows, 1, MOST_ROWS)
         _between("array.cols", self.cols, 1, MOST_COLS)
         if self.dataflow not in ("ws", "os"):
@@ -58,6 +65,16 @@ class Array:
     def outputs_stay(self) -> bool:
         """Whether PEs keep their outputs over a wave, as derived from the relation."""
         return outputs_stay(self.dataflow)
+
+    @property
+    def product_held(self) -> bool:
+        """Whether a PE has a register for its product."""
+        return self.pe_stages == MOST_PE_STAGES
+
+    @property
+    def product_bits(self) -> int:
+        """Width of a product."""
+        return self.input_bits + self.weight_bits
 
     @property
     def macs(self) -> int:

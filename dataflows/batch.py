@@ -175,7 +175,8 @@ class Batch:
         compute = layer.N * (channel_tiles * (pixel_tiles * rows + layer.P * layer.Q) + (self.folds - channel_tiles) * longest)
         array, cols = self.acc.array, self.acc.array.cols
         slots = layer.N * self.folds * layer.P * layer.Q
-        slot_pj = array.macs * (rate.array["inputs"] + rate.array["psums"]) + rows * (rows - 1) // 2 * rate.array["inputs"]
+        per_pe_pj = sum(pj for operand, pj in rate.array.items() if operand != "weights")
+        slot_pj = array.macs * per_pe_pj + rows * (rows - 1) // 2 * rate.array["inputs"]
         loads = layer.N * self.folds * pixel_tiles
         shifts_pj = ((rows + 2) * array.macs + rows * cols * (cols - 1) // 2) * rate.array["weights"]
         updates = self.outputs * self.blocking.c_blocks * layer.R * layer.S

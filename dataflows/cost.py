@@ -126,6 +126,8 @@ def rates(acc: Accelerator, tech: Technology) -> Rates:
         "weights": tech.register_pj(array.weight_bits),
         "psums": tech.register_pj(array.acc_bits),
     }
+    if array.product_held:
+        hops["products"] = tech.register_pj(array.product_bits)
     mac = tech.mac_pj(array.input_bits, array.weight_bits, array.acc_bits)
     return Rates(levels, hops, mac, array.cols * tech.requantise_pj(array.acc_bits), leakage_per_cycle(acc, tech))
 
@@ -155,8 +157,9 @@ def area_by_part(acc: Accelerator, tech: Technology) -> dict[str, float]:
     rows, cols = array.rows, array.cols
     waiting_inputs = rows * rows if array.outputs_stay else rows * (rows - 1) // 2  # lanes held at the edges
     waiting_weights = cols * (cols + 1) // 2 if array.outputs_stay else cols * (cols - 1) // 2
+    held = array.product_bits if array.product_held else 0  # the table's PE multiplies and adds in one cycle
     parts = {
-        "array": array.macs * tech.pe_area_um2(array.input_bits, array.weight_bits),
+        "array": array.macs * (tech.pe_area_um2(array.input_bits, array.weight_bits) + tech.register_area_um2(held)),
         "edges": tech.register_area_um2(waiting_inputs * array.input_bits + waiting_weights * array.weight_bits),
         "post": acc.post_lanes * tech.post_lane_area_um2(array.acc_bits),
     }

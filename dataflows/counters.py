@@ -50,4 +50,5 @@ def parameters(acc: Accelerator) -> tuple[tuple[str, int], ...]:
         ("post_lanes", acc.post_lanes),
         ("tile_blocks", acc.tile_blocks),
         ("bus_bytes", acc.memory.bus_bytes),
+        ("pe_stages", acc.array.pe_stages),
     )

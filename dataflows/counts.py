@@ -167,6 +167,8 @@ def register_writes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str,
     Output stationary: in each slot a row takes an input word into a shift register, which the word's lanes leave one
     by one through the PEs of the row; a weight word crosses all rows, lane c behind 1 + c registers; every PE updates
     its sum. The sums of a pixel block and step are held once and move down, that of row r through rows - r PEs.
+
+    PEs of two stages hold every product, too (`products`); one stage reads registers that are there anyway.
     """
     rows, cols = acc.array.rows, acc.array.cols
     one, cut = problem(layer, acc), tiles(layer, acc, tiling)
@@ -178,6 +180,7 @@ def register_writes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str,
             "inputs": slots * (rows * cols + rows * (rows - 1) // 2),
             "weights": loads * ((rows + 2) * rows * cols + rows * stagger),
             "psums": slots * rows * cols,
+            **_products(acc, slots),
         }
     blocks = layer.N * cut.pixel_blocks(rows)
     slots = blocks * one.folds * rows
@@ -186,7 +189,12 @@ def register_writes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str,
         "inputs": slots * (rows * cols + rows * (rows + 1) // 2),
         "weights": slots * (rows * cols + cols + stagger),
         "psums": slots * rows * cols + drains * (rows * cols + cols * rows * (rows + 1) // 2),
+        **_products(acc, slots),
     }
+
+
+def _products(acc: Accelerator, slots: int) -> dict[str, int]:
+    return {"products": slots * acc.array.macs} if acc.array.product_held else {}
 
 
 def _entry(reads: int, writes: int) -> dict[str, int]:

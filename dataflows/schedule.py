@@ -93,7 +93,7 @@ class _Run:
         self.groups, self.out_beats = acc.post_groups, acc.beats(acc.output_word_bits)
         rows, cols = acc.array.rows, acc.array.cols
         # Last issue cycle to tile_done: array and bank control; stationary outputs drain `rows` cycles longer.
-        self.drain = rows + cols + (3 if acc.array.outputs_stay else 1)
+        self.drain = rows + cols + (3 if acc.array.outputs_stay else 1) + acc.array.pe_stages
         self.loads = list(zip(steps.scale_beats.tolist(), steps.weight_beats.tolist(), steps.input_beats.tolist(), strict=True))
         self.issue, self.first, self.last = steps.issue.tolist(), steps.first.tolist(), steps.last.tolist()
         self.words = steps.words[steps.last].tolist()

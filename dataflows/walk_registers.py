@@ -36,6 +36,8 @@ class Registers:
         PEs along each axis.
     outputs_stay : bool
         Whether sums stay in the PEs over a wave; otherwise weights do.
+    product_held : bool
+        Whether products wait a cycle in a register before they are added.
     latched : Counter
         Latches so far, by operand.
     """
@@ -43,6 +45,7 @@ class Registers:
     rows: int
     cols: int
     outputs_stay: bool
+    product_held: bool = False
     latched: Counter[str] = field(default_factory=Counter)
 
     def run(self, feed: Feed) -> Reals:
@@ -60,9 +63,9 @@ class Registers:
             passing, mark, mine = act, first, take
             for col, weight in enumerate(weights):
                 if self.outputs_stay:
-                    sums[col] = self.accumulate(passing * weight, mark, mine, sums[col])
+                    sums[col] = self.accumulate(self.product(passing, weight), mark, mine, sums[col])
                 else:
-                    sums[col] = self.latch("psums", sums[col] + passing * self.kept(weight, mark, mine))
+                    sums[col] = self.latch("psums", sums[col] + self.product(passing, self.kept(weight, mark, mine)))
                 weights[col] = self.latch("weights", weight)
                 passing, mark, mine = self.latch("inputs", passing), _later(mark, False), _later(mine, False)
             first = _later(first, False)
@@ -94,6 +97,13 @@ class Registers:
         self.latched["weights"] += _words(shadow[first])
         return _held(shadow, first)
 
+    def product(self, act: Reals, weight: Reals) -> Reals:
+        """Multiply; count the register that may hold the product, whose cycle everything that follows shares."""
+        products = act * weight
+        if self.product_held:
+            self.latched["products"] += _words(products)
+        return products
+
     def accumulate(self, products: Reals, first: Flags, take: Flags, above: Reals) -> Reals:
         """Add up every wave, hold its sum when the next begins, and hand it to the chain that comes from `above`."""
         working = ~np.isnan(products)
@@ -115,7 +125,7 @@ def register_latches(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str
     Returns
     -------
     dict
-        Latches of ``inputs``, ``weights`` and ``psums``, in PEs and at the array's edges.
+        Latches of ``inputs``, ``weights``, ``psums`` and, where they are held, ``products``, in PEs and at the array's edges.
 
     Raises
     ------
@@ -123,7 +133,7 @@ def register_latches(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str
         If what leaves the array does not add up to the layer's outputs.
     """
     array = acc.array
-    registers = Registers(array.rows, array.cols, array.outputs_stay)
+    registers = Registers(array.rows, array.cols, array.outputs_stay, array.product_held)
     words = Words.random(layer, acc)
     found = np.zeros_like(words.outputs).reshape(-1, array.cols)
     for feed in feeds(layer, acc, tiling, words):
@@ -132,7 +142,8 @@ def register_latches(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str
         np.add.at(found, feed.word, south[feed.due[:, None] + lanes, lanes])
     if not np.array_equal(found.reshape(words.outputs.shape), words.outputs):
         raise CheckFailed(f"{layer.name}: what leaves the array is not the layer's outputs")
-    return {operand: registers.latched[operand] for operand in ("inputs", "weights", "psums")}
+    operands = ("inputs", "weights", "psums", *(["products"] if array.product_held else []))
+    return {operand: registers.latched[operand] for operand in operands}
 
 
 def _later(values: Reals | Flags, before: float | bool) -> Any:

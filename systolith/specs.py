@@ -20,7 +20,7 @@ ENGINES = {
     "ws": "weight stationary: each PE keeps one weight, inputs travel along rows, partial sums down columns",
     "os": "output stationary: each PE keeps one output, inputs travel along rows, weights down columns",
 }
-ARRAY_KEYS = ("rows", "cols", "input_bits", "weight_bits", "acc_bits")
+ARRAY_KEYS = ("rows", "cols", "input_bits", "weight_bits", "acc_bits", "pe_stages")
 MEMORY_KEYS = ("bus_bytes", "interval", "latency")
 BUFFER_KEYS = ("input_words", "weight_words", "acc_words", "post_lanes", "tile_blocks")
 KEYS = ("rows", "cols", "bits", *ARRAY_KEYS[2:], *BUFFER_KEYS, *MEMORY_KEYS, "name")
@@ -41,6 +41,7 @@ class ArrayModel(_Strict):
     input_bits: Int = 8
     weight_bits: Int = 8
     acc_bits: Int | None = None
+    pe_stages: Int = 0
 
 
 class MemoryModel(_Strict):

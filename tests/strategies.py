@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from dataflows.arch import Accelerator, Array, Memory
+from dataflows.arch import MOST_PE_STAGES, Accelerator, Array, Memory
 from dataflows.tiling import OUTER_DIMS, Blocking, Tiling
 from dataflows.workload import Layer
 
@@ -36,7 +36,7 @@ def accelerators(draw: st.DrawFn) -> Accelerator:
     rows, cols = draw(st.sampled_from((1, 2, 3, 4, 8))), draw(st.sampled_from((1, 2, 3, 4, 8)))
     return Accelerator(
         "small",
-        Array(rows, cols, draw(st.sampled_from(("ws", "os")))),
+        Array(rows, cols, draw(st.sampled_from(("ws", "os"))), pe_stages=draw(st.integers(0, MOST_PE_STAGES))),
         Memory(draw(st.sampled_from((4, 8, 16))), draw(st.integers(1, 3)), draw(st.integers(1, 40))),
         input_words=1 << 14, weight_words=1 << 14, acc_words=1 << 12, post_lanes=draw(st.integers(1, cols)), tile_blocks=64,
     )  # fmt: skip

@@ -83,6 +83,8 @@ class PEArray(wiring.Component):
             first, take = (delay(m, bit, 1, name, reset=True) for bit, name in ((first, "first_in"), (take, "take_in")))
             north = delay(m, north, 1, "north_in")
         weights: Value = Cat(staggered(m, north, plan.weight_bits, "north"))
+        if plan.outputs_stay:  # sums are finished later by the stages of a PE; weights that stay are taken when they pass
+            take = delay(m, take, plan.pe_stages, "take_late", reset=True)
         takes = Cat(_along(m, take, plan.cols, "takes"))
         firsts = _along(m, first, plan.rows, "firsts")
         sums: Value = Const(0, plan.cols * plan.acc_bits)

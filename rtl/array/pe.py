@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from dataflows.arch import MOST_PE_STAGES
 from rtl.array.plan import ArrayPlan
 
 __all__ = ["PE"]
@@ -15,6 +16,10 @@ __all__ = ["PE"]
 
 class PE(wiring.Component):
     """Multiply, add, and pass everything on: inputs to the right, weights and sums down, one register per hop.
+
+    With a stage between operands and adder the operands are read one cycle later, out of the registers that pass them on, so
+    that stage costs no register; a second one holds the product. Every PE adds that much later, so what it adds to, the sum
+    from the PE above or its own, is in step.
 
     Nothing here is reset: what a PE holds before the first wave reaches no result.
 
@@ -55,20 +60,31 @@ class PE(wiring.Component):
             held = Signal.like(source, name=name, reset_less=True)
             m.d.sync += held.eq(source)
             m.d.comb += target.eq(held)
-        product = Signal(signed(self.plan.input_bits + self.plan.weight_bits))
-        m.d.comb += product.eq(self.act_i * self._weight(m))
+        product, first = self._product(m)
         leaving = Signal(signed(self.plan.acc_bits), reset_less=True)
         m.d.comb += self.sum_o.eq(leaving)
         if self.plan.outputs_stay:
-            m.d.sync += leaving.eq(Mux(self.take, self._accumulate(m, product), self.sum_i))
+            m.d.sync += leaving.eq(Mux(self.take, self._accumulate(m, product, first), self.sum_i))
         else:
             m.d.sync += leaving.eq(self.sum_i + product)
         return m
 
+    def _product(self, m: Module) -> tuple[Signal, Signal]:
+        """Return the product of the operands that came `pe_stages` cycles ago, and whether they began a wave."""
+        stages = self.plan.pe_stages
+        act, first = (self.act_o, self.first_o) if stages else (self.act_i, self.first_i)
+        product = Signal(signed(self.plan.input_bits + self.plan.weight_bits))
+        m.d.comb += product.eq(act * self._weight(m))
+        if stages < MOST_PE_STAGES:
+            return product, first
+        held, mark = Signal.like(product, name="product_held", reset_less=True), Signal(name="first_held", reset_less=True)
+        m.d.sync += [held.eq(product), mark.eq(first)]
+        return held, mark
+
     def _weight(self, m: Module) -> Signal:
-        """Return the weight of this cycle: the one passing by, or the one that stays."""
+        """Return the weight that meets the input operand: the one passing by, or the one that stays."""
         if not self.plan.weights_stay:
-            return self.w_i
+            return self.w_o if self.plan.pe_stages else self.w_i
         shadow, live = (Signal(signed(self.plan.weight_bits), name=name, reset_less=True) for name in ("shadow", "live"))
         weight = Signal(signed(self.plan.weight_bits))
         # The change travels with the wave, so the PEs behind it still use the old weight while those ahead have the new.
@@ -76,12 +92,12 @@ class PE(wiring.Component):
         m.d.sync += live.eq(weight)
         with m.If(self.take):
             m.d.sync += shadow.eq(self.w_i)
-        return weight
+        return live if self.plan.pe_stages else weight
 
-    def _accumulate(self, m: Module, product: Signal) -> Signal:
+    def _accumulate(self, m: Module, product: Signal, first: Signal) -> Signal:
         """Add up a wave; return the sum of the previous one, kept until the next wave ends."""
         total, hold = (Signal(signed(self.plan.acc_bits), name=name, reset_less=True) for name in ("total", "hold"))
-        m.d.sync += total.eq(Mux(self.first_i, 0, total) + product)
-        with m.If(self.first_i):
+        m.d.sync += total.eq(Mux(first, 0, total) + product)
+        with m.If(first):
             m.d.sync += hold.eq(total)
         return hold

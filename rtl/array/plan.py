@@ -32,6 +32,8 @@ class ArrayPlan:
         run down the columns.
     serialise : bool
         The lanes of an input word are used one after the other by one row; otherwise one by each row.
+    pe_stages : int
+        Registers between the operands that enter a PE and its adder (`dataflows.arch.Array`).
     """
 
     rows: int
@@ -42,16 +44,18 @@ class ArrayPlan:
     weights_stay: bool
     outputs_stay: bool
     serialise: bool
+    pe_stages: int = 0
 
     @classmethod
     def of(cls, array: arch.Array) -> ArrayPlan:
         """Plan the array of an accelerator."""
-        sizes = {name: getattr(array, name) for name in ("rows", "cols", "input_bits", "weight_bits", "acc_bits")}
+        names = ("rows", "cols", "input_bits", "weight_bits", "acc_bits", "pe_stages")
+        sizes = {name: getattr(array, name) for name in names}
         return cls.derive(by_name(array.dataflow), **sizes)
 
     @classmethod
     def derive(
-        cls, relation: Relation, *, rows: int, cols: int, input_bits: int, weight_bits: int, acc_bits: int
+        cls, relation: Relation, *, rows: int, cols: int, input_bits: int, weight_bits: int, acc_bits: int, pe_stages: int = 0
     ) -> ArrayPlan:
         """Plan an array for `relation`.
 
@@ -81,7 +85,7 @@ class ArrayPlan:
         if stays["inputs"]:
             raise SpecError("array.relation: inputs", "stationary", "inputs that stream", "choose another wave")
         return cls(
-            rows, cols, input_bits, weight_bits, acc_bits, stays["weights"], stays["outputs"], _serialises(relation)
+            rows, cols, input_bits, weight_bits, acc_bits, stays["weights"], stays["outputs"], _serialises(relation), pe_stages
         )
 
     @property
@@ -96,7 +100,7 @@ class ArrayPlan:
         Counted from the cycle of the west word whose products it sums, or, where outputs stay, from the cycle of
         `take` to the result of row ``rows - 1``, after which rows - 2, ..., 0 follow, one per cycle.
         """
-        return self.edge_latency + (1 if self.outputs_stay else self.rows)
+        return self.edge_latency + self.pe_stages + (1 if self.outputs_stay else self.rows)
 
     @property
     def wave_interval(self) -> int:

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.arch import Accelerator, Array
+from dataflows.arch import MOST_PE_STAGES, Accelerator, Array
 from dataflows.cost import area_by_part, area_um2, energy_by_level, evaluate, rates
 from dataflows.counts import count
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
+from dataflows.schedule import schedule
 from dataflows.sram_tables import CACTI_ROWS, SRAM_KB, TWO_PORT_ROWS, Curve
 from dataflows.tech import COMPOSABLE_SHEET, DRAM, MAC_SHEET, TECHNOLOGIES, composable_ratios, dram, technology
 from dataflows.tiling import Tiling
@@ -222,6 +223,31 @@ def test_area_of_the_edges_by_hand():
     assert stays == pytest.approx(5.98 * ((1 + 2 + 3) * 8 + (1 + 2) * 4))
     passes = area_by_part(Accelerator("a", Array(4, 3, "os", 8, 4), post_lanes=1), tech)["edges"]
     assert passes == pytest.approx(5.98 * (4 * 4 * 8 + (1 + 2 + 3) * 4))
+
+
+@pytest.mark.parametrize("dataflow", ["ws", "os"])
+def test_a_held_product_costs_its_register(dataflow):
+    tech, layer, tiling = technology("45nm"), Layer.gemm("g", M=6, N=3, K=8, input_bits=8, weight_bits=4), Tiling(1, 2, 1, 6)
+    none, free, held = (
+        Accelerator("a", Array(4, 3, dataflow, 8, 4, pe_stages=stages), post_lanes=1) for stages in range(MOST_PE_STAGES + 1)
+    )
+    area, energy, cycles = zip(
+        *(
+            (
+                area_by_part(acc, tech),
+                evaluate(layer, acc, tiling, tech).energy_by_level["array"],
+                schedule(layer, acc, tiling).cycles,
+            )
+            for acc in (none, free, held)
+        ),
+        strict=True,
+    )
+    assert area[0] == area[1]
+    assert area[2]["array"] - area[0]["array"] == pytest.approx(12 * 12 * 5.98)
+    slots = {"ws": 2 * 6, "os": 2 * 2 * 4}[dataflow]  # two channel blocks; six pixels, or two blocks of four
+    assert energy[0] == energy[1] == {name: pj for name, pj in energy[2].items() if name != "products"}
+    assert energy[2]["products"] == pytest.approx(slots * 12 * 12 * 0.009)
+    assert (cycles[1] - cycles[0], cycles[2] - cycles[0]) == (1, 2)
 
 
 def test_area_grows_with_every_part():

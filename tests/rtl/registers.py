@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dataflows.arch import MOST_PE_STAGES
 from rtl.array import ArrayPlan
 
 # Paths of registers that take something in every cycle, and of those that keep what they have until told otherwise.
@@ -16,6 +17,7 @@ PASSES = {
     "inputs": r"\.(pe_\d+\.act_o|west_\d+\.left|west_\d+_1)",
     "weights": r"\.(pe_\d+\.w_o|north_\d+_1|north_in_1)",
     "psums": r"\.pe_\d+\.sum_o",
+    "products": r"\.pe_\d+\.product_held",
 }
 KEEPS = {"weights": r"\.pe_\d+\.(shadow|live)", "psums": r"\.pe_\d+\.(total|hold)"}
 
@@ -73,6 +75,8 @@ def written(path: Path, plan: ArrayPlan, period: int = 0, since: int = -1) -> di
     if not plan.serialise and plan.rows > 1:  # Verilog names the last register of the edge after the port it leads to
         paths["inputs"] += rf"|\.row_{plan.rows - 1}__act"
     bits = {"inputs": plan.input_bits, "weights": plan.weight_bits, "psums": plan.acc_bits}
+    if plan.pe_stages == MOST_PE_STAGES:
+        bits["products"] = plan.input_bits + plan.weight_bits
     total = dict.fromkeys(bits, 0)
     for name, changes in recorded(path):
         for operand, width in bits.items():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.arch import Array
+from dataflows.arch import MOST_PE_STAGES, Array
 from dataflows.errors import SpecError
 from dataflows.named import by_name
 from dataflows.relation import Relation, unit
@@ -28,7 +28,8 @@ def plans(draw: st.DrawFn, dataflow: str) -> ArrayPlan:
     rows, cols = draw(st.integers(1, 6)), draw(st.integers(1, 6))
     input_bits, weight_bits = draw(st.sampled_from((4, 8, 16))), draw(st.sampled_from((4, 8, 16)))
     acc_bits = draw(st.sampled_from((input_bits + weight_bits, 32, 40)))
-    return ArrayPlan.of(Array(rows, cols, dataflow, input_bits, weight_bits, max(acc_bits, input_bits + weight_bits)))
+    stages, sums = draw(st.integers(0, MOST_PE_STAGES)), max(acc_bits, input_bits + weight_bits)
+    return ArrayPlan.of(Array(rows, cols, dataflow, input_bits, weight_bits, sums, stages))
 
 
 def fixed(dataflow: str, rows: int = 3, cols: int = 4, bits: int = 8) -> Schedule:
@@ -107,6 +108,9 @@ def test_latencies() -> None:
     ws, os = (ArrayPlan.of(Array(5, 2, name)) for name in ("ws", "os"))
     assert (ws.edge_latency, ws.south_latency, ws.wave_interval) == (0, 5, 5)
     assert (os.edge_latency, os.south_latency, os.wave_interval) == (1, 2, 5)
+    for plan in (ws, os):
+        later = replace(plan, pe_stages=2)
+        assert (later.south_latency, later.wave_interval) == (plan.south_latency + 2, plan.wave_interval)
 
 
 def test_the_plan_follows_from_the_matrices_alone() -> None:

@@ -51,10 +51,10 @@ def record(plan: ArrayPlan, feed: Feed, path: Path) -> None:
 
 @pytest.mark.parametrize("dataflow", ["ws", "os"])
 @pytest.mark.parametrize("shape", [(3, 2), (2, 3), (1, 1), (4, 4)])
-@pytest.mark.parametrize("which", LAYERS)
-def test_three_views_agree(dataflow: str, shape: tuple[int, int], which: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("which", "stages"), [*((which, 0) for which in LAYERS), ("edge tiles", 1), ("groups side by side", 2)])
+def test_three_views_agree(dataflow: str, shape: tuple[int, int], which: str, stages: int, tmp_path: Path) -> None:
     layer, tiling = LAYERS[which]
-    acc = Accelerator("a", Array(*shape, dataflow, 16, 16, 48), post_lanes=1)
+    acc = Accelerator("a", Array(*shape, dataflow, 16, 16, 48, stages), post_lanes=1)
     plan = ArrayPlan.of(acc.array)
     words = Words.random(layer, acc)
     words = replace(words, inputs=distinct(words.inputs, 1), weights=distinct(words.weights, 2))

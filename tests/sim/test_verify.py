@@ -30,7 +30,8 @@ pytestmark = pytest.mark.rtl
 
 def small(rows: int, cols: int, dataflow: str, **changes: object) -> Accelerator:
     """Buffers small enough that most random layers need several tiles."""
-    array = Array(rows, cols, dataflow, **{k: changes.pop(k) for k in ("input_bits", "weight_bits", "acc_bits") if k in changes})
+    of_array = ("input_bits", "weight_bits", "acc_bits", "pe_stages")
+    array = Array(rows, cols, dataflow, **{k: changes.pop(k) for k in of_array if k in changes})
     memory = Memory(**{k: changes.pop(k) for k in ("bus_bytes", "interval", "latency") if k in changes})
     sizes = {"input_words": 192, "weight_words": max(96, rows), "acc_words": max(48, rows), "post_lanes": min(2, cols)}
     return Accelerator("small", array, memory, **(sizes | changes))
@@ -48,6 +49,13 @@ def test_random_layers_equal_golden_and_schedule(rows: int, cols: int, dataflow:
     report = verify_accelerator(small(rows, cols, dataflow), cases=30, seed=rows * 31 + cols)
     assert differences(report) == []
     assert len(report.cases) == 30
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "dataflow", "stages"), [(4, 3, "ws", 1), (3, 5, "os", 1), (5, 4, "ws", 2), (4, 4, "os", 2)]
+)
+def test_pipelined_processing_elements(rows: int, cols: int, dataflow: str, stages: int) -> None:
+    assert differences(verify_accelerator(small(rows, cols, dataflow, pe_stages=stages), cases=30, seed=stages)) == []
 
 
 @pytest.mark.parametrize(
