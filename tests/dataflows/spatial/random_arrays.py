@@ -1,4 +1,4 @@
-"""Random small arrays, and layers with mappings that they take."""
+"""Random small layers with mappings that an array takes."""
 
 from __future__ import annotations
 
@@ -7,28 +7,10 @@ from random import Random
 
 from dataflows.feasible import InfeasibleError
 from dataflows.mapping import Level, Loop, Mapping
-from dataflows.spatial.array import AXES, SpatialArray, SpatialAxis
+from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.program import SpatialProgram, compile_spatial
 from dataflows.workload import Layer
 from tests.dataflows.nest.random_nests import draw_layer
-
-MOST_PES = 18
-
-
-def draw_array(rng: Random) -> SpatialArray:
-    """One to three axes of any dimensions, systolic or broadcast; ports along any of them; registers or storage."""
-    axes, pes = [], 1
-    for name in AXES[: rng.choice((1, 2, 2, 2, 3))]:
-        size = rng.choice([n for n in (1, 2, 3, 4, 5) if pes * n <= MOST_PES])
-        pes *= size
-        dims = "".join(rng.sample("NGKCPQRS", rng.randint(1, 4)))
-        axes.append(SpatialAxis(name, size, dims, rng.choice((0, 1))))
-    ports = [frozenset(axis.name for axis in axes if rng.random() < 0.4) for _ in range(3)]
-    words = [rng.choice((1, 1, 2, 4, 9, 16)) for _ in range(3)]
-    bits = [rng.choice((4, 8, 8, 16)) for _ in range(2)]
-    return SpatialArray(
-        tuple(axes), (words[0], words[1], words[2]), (ports[0], ports[1], ports[2]), *bits, rng.choice((32, 40)), tag_bits=6
-    )
 
 
 def draw_mapping(rng: Random, layer: Layer, array: SpatialArray) -> Mapping:

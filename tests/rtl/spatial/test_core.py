@@ -16,7 +16,8 @@ from dataflows.workload import Layer
 from rtl.emit import emit
 from rtl.library import Modules
 from rtl.spatial.core import SpatialCore
-from tests.dataflows.spatial.random_arrays import draw_array, draw_program
+from sim.spatial.arrays import random_array
+from tests.dataflows.spatial.random_arrays import draw_program
 from tests.rtl.lint import lint
 from tests.rtl.spatial.bench import operands, simulate, wrong
 
@@ -26,7 +27,7 @@ CONSTANT = 3
 
 def drawn(seed: int) -> tuple[SpatialProgram, dict[str, np.ndarray]]:
     rng = Random(seed)
-    array = draw_array(rng)
+    array = random_array(rng)
     program = draw_program(rng, array, most_macs=400)
     return program, operands(program.layer, np.random.default_rng(seed), (array.weight_bits, array.input_bits))
 
@@ -122,7 +123,7 @@ def test_depthwise_fills_an_array_that_unrolls_groups():
 
 @pytest.mark.parametrize("seed", [0, 3, 8, 11])
 def test_verilog_is_clean(seed, tmp_path):
-    array = draw_array(Random(seed))
+    array = random_array(Random(seed))
     modules = Modules("x_")
     modules.add("x_array", SpatialCore(array=array, modules=modules))
     text = emit(modules, "x_array")

@@ -8,25 +8,15 @@ from random import Random
 import numpy as np
 import pytest
 
-from dataflows.spatial import named
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.schedule import SpatialSchedule
 from sim.spatial import verify
+from sim.spatial.arrays import NAMED, random_array
 from sim.spatial.cases import random_cases
 from sim.spatial.run import Pauses
 from sim.spatial.verify import verify_array, verify_cases
-from tests.dataflows.spatial.random_arrays import draw_array
 
-ARRAYS = {
-    "ws": named.weight_stationary(4, 3),
-    "os": named.output_stationary(3, 4),
-    "is": named.input_stationary(3, 3),
-    "rs": named.row_stationary(3, 4, words=(12, 6, 4)),
-    "nlr": named.no_local_reuse(4, 3),
-    "nvdla": named.nvdla(4, 3, stripe=4),
-    "shidiannao": named.shidiannao(3, 3),
-}
-IN_EVERY_RUN = ("ws", "rs")
+IN_EVERY_RUN = ("array_ws", "array_rs")
 RANDOM = 40
 CASES = 10
 
@@ -41,32 +31,32 @@ def passes(array: SpatialArray, name: str, seed: int) -> None:
 @pytest.mark.rtl
 @pytest.mark.parametrize("name", IN_EVERY_RUN)
 def test_named_arrays(name):
-    passes(ARRAYS[name], name, 1)
+    passes(NAMED[name], name, 1)
 
 
 @pytest.mark.rtl
 @pytest.mark.parametrize("seed", range(4))
 def test_random_arrays(seed):
-    passes(draw_array(Random(seed)), "random", seed)
+    passes(random_array(Random(seed)), "random", seed)
 
 
 @pytest.mark.rtl
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", [name for name in ARRAYS if name not in IN_EVERY_RUN])
+@pytest.mark.parametrize("name", [name for name in NAMED if name not in IN_EVERY_RUN])
 def test_all_named_arrays(name):
-    passes(ARRAYS[name], name, 1)
+    passes(NAMED[name], name, 1)
 
 
 @pytest.mark.rtl
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(4, RANDOM))
 def test_many_random_arrays(seed):
-    passes(draw_array(Random(seed)), "random", seed)
+    passes(random_array(Random(seed)), "random", seed)
 
 
 @pytest.mark.rtl
 def test_a_wrong_word_a_wrong_cycle_and_a_wrong_count_show(monkeypatch):
-    array = ARRAYS["ws"]
+    array = NAMED["array_ws"]
     cases = random_cases(array, 2, 5)
     assert verify_cases(array, cases).passed
     golden = verify.golden
@@ -92,7 +82,7 @@ def test_a_wrong_word_a_wrong_cycle_and_a_wrong_count_show(monkeypatch):
 
 
 def test_cases_are_of_every_kind_and_fill_the_array():
-    array = ARRAYS["rs"]
+    array = NAMED["array_rs"]
     cases = random_cases(array, 60, 3)
     assert {case.program.layer.kind for case in cases} >= {"conv", "grouped", "depthwise", "gemm"}
     used = [sum(tag.active for tag in case.program.tags.values()) for case in cases]

@@ -1,0 +1,43 @@
+"""The arrays that are verified: small instances of the named dataflows, and random connectivity."""
+
+from __future__ import annotations
+
+from random import Random
+
+from dataflows.spatial import named
+from dataflows.spatial.array import AXES, SpatialArray, SpatialAxis
+
+MOST_PES = 18
+NAMED = {
+    "array_ws": named.weight_stationary(4, 3),
+    "array_os": named.output_stationary(3, 4),
+    "array_is": named.input_stationary(3, 3),
+    "array_rs": named.row_stationary(3, 4, words=(12, 6, 4)),
+    "array_nlr": named.no_local_reuse(4, 3),
+    "array_nvdla": named.nvdla(4, 3, stripe=4),
+    "array_shidiannao": named.shidiannao(3, 3),
+}
+"""Small enough for many simulations, with room for more than one word where the dataflow has it."""
+
+
+def random_array(rng: Random) -> SpatialArray:
+    """One to three axes of any dimensions, systolic or broadcast; ports along any of them; registers or storage."""
+    axes, pes = [], 1
+    for name in AXES[: rng.choice((1, 2, 2, 2, 3))]:
+        size = rng.choice([n for n in (1, 2, 3, 4, 5) if pes * n <= MOST_PES])
+        pes *= size
+        dims = "".join(rng.sample("NGKCPQRS", rng.randint(1, 4)))
+        axes.append(SpatialAxis(name, size, dims, rng.choice((0, 1))))
+    ports = [frozenset(axis.name for axis in axes if rng.random() < 0.4) for _ in range(3)]
+    words = [rng.choice((1, 1, 2, 4, 9, 16)) for _ in range(3)]
+    bits = [rng.choice((4, 8, 8, 16)) for _ in range(2)]
+    return SpatialArray(
+        tuple(axes), (words[0], words[1], words[2]), (ports[0], ports[1], ports[2]), *bits, rng.choice((32, 40)), tag_bits=6
+    )
+
+
+def short(array: SpatialArray) -> str:
+    """Return an array in one line: its axes with s for systolic and b for broadcast, words of a PE, ports."""
+    axes = " x ".join(f"{axis.size} {axis.dims} {'s' if axis.delay else 'b'}" for axis in array.axes)
+    ports = "/".join("".join(name[0] for name in sorted(names)) or "-" for names in array.ports)
+    return f"{axes}; words {'/'.join(map(str, array.l1_words))}; ports {ports}"
