@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflows.errors import SpecError
-from dataflows.machines import nvdla_workbook, systolic, tpu_v1_counters, zhang15
+from dataflows.machines import eyeriss_v1, isca16, nvdla_workbook, systolic, tpu_v1_counters, zhang15
 from dataflows.machines.result import MachineCost
 from dataflows.workload import Network
 
@@ -71,6 +71,14 @@ MACHINES: dict[str, Machine] = {
             tpu_v1_counters.MODE, "hardware counters of TPU v1, Jouppi et al., ISCA 2017",
             {"non_matrix": 0.0, "gbps": tpu_v1_counters.MEMORY_GBPS, "mhz": tpu_v1_counters.CLOCK_MHZ},
             _by_layer(tpu_v1_counters.cost), ("array_active", "weight_stall", "weight_shift", "tops"),
+        ),
+        Machine(
+            isca16.MODE, "six dataflows on equal area, Chen et al., ISCA 2016", {"dataflow": "rs", "pes": 256},
+            _by_layer(isca16.cost), ("energy_per_mac", "dram_per_mac", "active_pes"),
+        ),
+        Machine(
+            eyeriss_v1.MODE, "Eyeriss v1, Chen et al., ISSCC 2016 and JSSC 2017", {"mapping": ""}, _by_layer(eyeriss_v1.cost),
+            ("active_pes", "passes", "ms_at_200_mhz", "glb_mb", "dram_mb"),
         ),
     )
 }  # fmt: skip
