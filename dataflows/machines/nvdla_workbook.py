@@ -92,7 +92,9 @@ class Sizes:
 
 
 def evaluate(layer: Layer, machine: Nvdla, entry: Entry | None = None) -> MachineCost:
-    """Cost one layer; groups one after another, batches of images one after another but for fully connected layers.
+    """Cost one layer; groups and images one after another, but images of fully connected layers together on sheet ``alexnet``.
+
+    Matrix products are 1 x 1 convolutions over a line of pixels, or on that sheet fully connected layers of as many images.
 
     Raises
     ------
@@ -102,9 +104,7 @@ def evaluate(layer: Layer, machine: Nvdla, entry: Entry | None = None) -> Machin
     entry = entry or Entry()
     if layer.dilation != (1, 1):
         raise SpecError(f"{layer.name}.dilation", layer.dilation, "(1, 1): the workbook has no dilation", "leave the layer out")
-    full = layer.kind == "gemm" or (layer.P, layer.Q) == (1, 1)
-    batch = (layer.Q if layer.kind == "gemm" else layer.N) if full and machine.sheet == "alexnet" else 1
-    images = (layer.Q if layer.kind == "gemm" else layer.N) * layer.G
+    batch, images = _images(layer, machine)
     sizes = sizes_of(layer, machine, entry)
     kilobytes = traffic(sizes, machine, entry, batch)
     dram = ceil(kilobytes / machine.gbps * machine.mhz)
@@ -124,12 +124,11 @@ def evaluate(layer: Layer, machine: Nvdla, entry: Entry | None = None) -> Machin
 def sizes_of(layer: Layer, machine: Nvdla, entry: Entry) -> Sizes:
     """Return the kilobytes of one image and group; strides are folded into channels."""
     (sy, sx), unit = layer.stride, machine.element_bytes / KB
-    rows, cols = (1, 1) if layer.kind == "gemm" else (layer.H, layer.W)
+    rows, cols, pixels = _plane(layer, machine)
     channels = _up(layer.C * sx * sy, 16)
     line = channels * ceil(cols / sx) * unit
     weights = channels * ceil(layer.R / sy) * ceil(layer.S / sx) * unit * (WINOGRAD_WEIGHTS if _winograd(layer, entry) else 1)
     least = weights * LEAST_FILTERS
-    pixels = 1 if layer.kind == "gemm" else layer.P * layer.Q
     return Sizes(
         inputs=line * ceil(rows / sy),
         least_inputs=line * min(layer.R + entry.first, ceil(rows / sy)),
@@ -156,7 +155,7 @@ def traffic(sizes: Sizes, machine: Nvdla, entry: Entry, batch: int = 1) -> float
 
 def multiplier_cycles(layer: Layer, machine: Nvdla, batch: int = 1) -> float:
     """Return the cycles of all multipliers for one image and group, without Winograd; the workbook does not round them."""
-    (sy, sx), (rows, cols) = layer.stride, (1, 1) if layer.kind == "gemm" else (layer.H, layer.W)
+    (sy, sx), (rows, cols, _) = layer.stride, _plane(layer, machine)
     if not any(layer.padding):
         rows, cols = rows - layer.R + 1, cols - layer.S + 1
     channels, filters = _up(layer.C * sx * sy, 16), _up(layer.K * batch, SHEETS[machine.sheet])
@@ -182,6 +181,23 @@ def entries(network: Network) -> Iterator[tuple[Layer, Entry]]:
         filters = layer.G * layer.K
         pooled = pools[-1] // (layer.N * filters) * _up(filters, 16) // layer.G if pools else 0
         yield layer, Entry(pooled, any(op == "add" for op, _ in fused), index == 0)
+
+
+def _one_by_one(layer: Layer, machine: Nvdla) -> bool:
+    """Whether the rows of a matrix product are images, which share weights but not the array; else they are a line of pixels."""
+    return machine.sheet == "alexnet" and layer.kind == "gemm"
+
+
+def _plane(layer: Layer, machine: Nvdla) -> tuple[int, int, int]:
+    """Return rows and columns of the input, and pixels of the output, of one image."""
+    return (1, 1, 1) if _one_by_one(layer, machine) else (layer.H, layer.W, layer.P * layer.Q)
+
+
+def _images(layer: Layer, machine: Nvdla) -> tuple[int, int]:
+    """Return how many images share weights, and how often a line is run: for every image and group."""
+    count = layer.N * (layer.Q if _one_by_one(layer, machine) else 1)
+    shared = machine.sheet == "alexnet" and (_one_by_one(layer, machine) or (layer.P, layer.Q) == (1, 1))
+    return count if shared else 1, count * layer.G
 
 
 def _winograd(layer: Layer, entry: Entry) -> bool:

@@ -132,3 +132,14 @@ def test_what_the_workbook_does_not_have_is_refused():
         evaluate(Layer.conv("c", K=8, C=8, H=9, W=9, R=3, S=3, dilation=2), LARGE)
     with pytest.raises(SpecError, match="cbuf_kb"):
         evaluate(Layer.conv("c", K=1, C=512, H=64, W=64, R=1, S=1), replace(LARGE, cbuf_kb=16))
+
+
+def test_rows_of_a_matrix_product_are_pixels_or_images():
+    """A line of pixels fetches weights once; images of a fully connected layer share them on the sheet that has batches."""
+    layer, line = Layer.gemm("g", M=64, N=512, K=512), Layer.conv("c", K=512, C=512, H=1, W=64, R=1, S=1)
+    assert evaluate(layer, LARGE).figures == evaluate(line, LARGE).figures
+    assert evaluate(layer, LARGE).figures["weight_kb"] == 256
+    images = evaluate(layer, replace(LARGE, sheet="alexnet"))
+    assert images.figures["images"] == 64
+    assert images.figures["dram_kb"] == 256 / 64 + 0.5 + 0.5
+    assert images.cycles == 64 * 500

@@ -159,6 +159,53 @@ def test_registers_of_a_weight_stationary_array_take_these_cycles(m, n, k, rows,
     assert last == systolic.overlapped(Array(rows, cols, "ws"), m, n, k)
 
 
+def sums_stay(a: np.ndarray, b: np.ndarray, rows: int, cols: int) -> tuple[np.ndarray, int]:
+    """Move the registers of dense reference, 2.3: two accumulators, one drains downwards while the wave fills the other.
+
+    Returns the product and the cycle of the last result, counted from 1 at the first operand.
+    """
+    (m, k), n = a.shape, b.shape[1]
+    folds, each = [(i, j) for j in range(0, n, cols) for i in range(0, m, rows)], max(k, rows)
+    held, drain = np.zeros((2, rows, cols), int), np.zeros((rows, cols), int)
+    left, above, bank = (np.zeros((rows, cols), int) for _ in range(3))
+    out, last = np.zeros((m, n), int), 0
+    for now in range((len(folds) + 1) * each + 2 * rows + cols):
+        left, above = np.roll(left, 1, axis=1), np.roll(above, 1, axis=0)
+        bank, arriving = np.roll(bank, 1, axis=1), np.vstack([np.zeros((1, cols), int), drain[:-1]])
+        for row in range(rows):
+            fold, step = divmod(now - row, each)
+            i = folds[fold][0] if 0 <= fold < len(folds) else m
+            left[row, 0] = a[i + row, step] if i + row < m and step < k else 0
+            bank[row, 0] = fold % 2
+        for col in range(cols):
+            fold, step = divmod(now - col, each)
+            j = folds[fold][1] if 0 <= fold < len(folds) else n
+            above[0, col] = b[step, j + col] if j + col < n and step < k else 0
+        filling = bank[None] == np.arange(2)[:, None, None]
+        drain = held.sum(axis=0, where=~filling)
+        held = np.where(filling, held + left * above, arriving)
+        for col in range(cols):
+            wave, phase = divmod(now - (rows - 1) - col, each)
+            if 1 <= wave <= len(folds) and phase < rows:
+                (i, j), row = folds[wave - 1], rows - 1 - phase
+                last = now + 1
+                if i + row < m and j + col < n:
+                    out[i + row, j + col] = drain[-1, col]
+    return out, last
+
+
+@settings(max_examples=60, deadline=None)
+@given(SMALL, SMALL, SMALL, st.integers(1, 4), st.integers(1, 4))
+def test_registers_of_an_output_stationary_array_take_these_cycles(m, n, k, rows, cols):
+    random = np.random.default_rng(m * 1000 + n * 100 + k)
+    a, b = random.integers(-8, 8, (m, k)), random.integers(-8, 8, (k, n))
+    product, last = sums_stay(a, b, rows, cols)
+    assert (product == a @ b).all()
+    array = Array(rows, cols, "os")
+    waits = max(0, rows - k) if array.folds(m, n, k) == 1 else 0  # a single short fold may flush at once, this one does not
+    assert last == systolic.overlapped(array, m, n, k) + waits
+
+
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 8), st.integers(1, 8))
 def test_input_stationary_is_weight_stationary_with_roles_exchanged(m, n, k, rows, cols):
     inputs, weights = Array(rows, cols, "is"), Array(rows, cols, "ws")
