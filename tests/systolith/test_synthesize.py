@@ -27,6 +27,12 @@ def test_figures_on_paper_and_as_json_are_the_same(systolith, folder):
     assert "from the cache" in ran.out
 
 
+def test_an_array_of_any_connectivity(systolith):
+    ran = systolith("synthesize", "array_os:rows=1,cols=1,input_bits=4,weight_bits=4,acc_bits=12", "--part", "pe", "--json")
+    assert (ran.json["design"], ran.json["part"], ran.json["multipliers"]) == ("array_os", "pe", 1)
+    assert systolith("synthesize", "array_os:rows=1,cols=1", "--part", "core").code == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
