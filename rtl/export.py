@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from dataflows.arch import Accelerator
 from dataflows.counters import COUNTERS, PARAMETER_BASE, parameters
@@ -53,7 +54,7 @@ def export(acc: Accelerator) -> dict[str, str]:
         SRAM_1R1W.name: SRAM_1R1W.read_text(encoding="utf-8"),
         "params.json": json.dumps(describe(acc), indent=2) + "\n",
         "systolith_params.h": c_header(acc),
-        "accelerator.core": _fusesoc(acc),
+        "accelerator.core": fusesoc(acc, (SRAM_1R1W.name, "accelerator.v"), top),
         "accelerator.f": f"{SRAM_1R1W.name}\naccelerator.v\n",
     }
 
@@ -74,8 +75,8 @@ def describe(acc: Accelerator) -> dict[str, object]:
     }  # fmt: skip
 
 
-def c_header(acc: Accelerator) -> str:
-    """Return the C header: parameters, program words and counter indices of exactly this design."""
+def c_header(acc: Accelerator, more: Sequence[str] = ()) -> str:
+    """Return the C header: parameters, program words and counter indices of exactly this design, and the lines `more`."""
     name = prefix(acc).upper()
     lines = [f"/* Parameters of accelerator {acc.name}; made with accelerator.v, do not edit. */"]
     lines += [f"#ifndef {name}_PARAMS_H", f"#define {name}_PARAMS_H", ""]
@@ -89,15 +90,17 @@ def c_header(acc: Accelerator) -> str:
     lines += ["", "/* Values of counter_index. */"]
     lines += [f"#define {name}_COUNTER_{key.upper()} {i}" for i, (key, _meaning) in enumerate(COUNTERS)]
     lines += [f"#define {name}_PARAMETER_{key.upper()} {PARAMETER_BASE + i}" for i, (key, _v) in enumerate(parameters(acc))]
-    lines += ["", f"#define {name}_ERROR_PROGRAM {ERROR_PROGRAM}", "", "#endif", ""]
+    lines += ["", f"#define {name}_ERROR_PROGRAM {ERROR_PROGRAM}", *more, "", "#endif", ""]
     return "\n".join(lines)
 
 
-def _fusesoc(acc: Accelerator) -> str:
+def fusesoc(acc: Accelerator, sources: Sequence[str], top: str) -> str:
+    """Return the FuseSoC core file of a design whose `top` is in one of the Verilog files `sources`."""
+    files = "".join(f"      - {name}\n" for name in sources)
     return (
         "CAPI=2:\n"
         f"name: systolith:accelerators:{acc.name}:1.0.0\n"
         f"description: {acc.array.rows}x{acc.array.cols} {acc.array.dataflow} accelerator\n"
-        "filesets:\n  rtl:\n    files:\n      - sram_1r1w.v\n      - accelerator.v\n    file_type: verilogSource\n"
-        f"targets:\n  default:\n    filesets: [rtl]\n    toplevel: {top_name(acc)}\n"
+        f"filesets:\n  rtl:\n    files:\n{files}    file_type: verilogSource\n"
+        f"targets:\n  default:\n    filesets: [rtl]\n    toplevel: {top}\n"
     )

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Instance, Module, ResetInserter, ResetSignal, Value
 from amaranth.lib import wiring
 
 from dataflows.errors import SystolithError
@@ -114,8 +114,9 @@ class Modules:
 
 
 def place(
-    modules: Modules | None, m: Module, instance: str, name: str, kind: type[wiring.Component], /, **parameters: Any
-) -> Any:
+    modules: Modules | None, m: Module, instance: str, name: str, kind: type[wiring.Component], /,
+    reset: Value | None = None, **parameters: Any,
+) -> Any:  # fmt: skip
     """Place one ``kind(**parameters)`` inside `m` and return an object with its ports.
 
     Parameters
@@ -128,10 +129,12 @@ def place(
         Names of this instance and of the module.
     kind : component class
         Its parameters must compare by value: they tell equal modules from different ones.
+    reset : Value, optional
+        Resets this part, beside the reset of the domain.
     """
     if modules is None:
         component = kind(**parameters)
-        m.submodules[instance] = component
+        m.submodules[instance] = component if reset is None else ResetInserter(reset)(component)
         return component
     name = modules.prefix + name
     signature = modules.require(name, kind, parameters)
@@ -144,7 +147,7 @@ def place(
     if "clk" in inputs:
         ports["i_clk"] = ClockSignal()
     if "rst" in inputs:
-        ports["i_rst"] = ResetSignal()
+        ports["i_rst"] = ResetSignal() if reset is None else ResetSignal() | reset
     m.submodules[instance] = Instance(name, **ports)
     return interface
 
