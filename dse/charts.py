@@ -23,7 +23,7 @@ LEVELS = {
 }  # fmt: skip
 OPERANDS = {
     "inputs": "#0b6e99", "weights": "#4fa3c7", "psums": "#6b8e4e", "outputs": "#a7c080", "scales": "#d9b44a",
-    "program": "#9aa5b1", "macs": "#5b4b8a", "logic": "#5d6b78", "sram": "#b9a3a3",
+    "program": "#9aa5b1", "macs": "#5b4b8a", "products": "#a393c9", "logic": "#5d6b78", "sram": "#b9a3a3",
 }  # fmt: skip
 STYLE: dict[Any, Any] = {
     "font.size": 9, "font.family": ["DejaVu Sans"], "svg.fonttype": "path", "axes.spines.top": False, "axes.spines.right": False,
