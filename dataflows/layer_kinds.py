@@ -45,6 +45,7 @@ class _Common(_Named):
     weight_signed: bool = Field(True, description="whether weights are signed")
     input_density: Density = Field(1.0, description="share of inputs that are not zero")
     weight_density: Density = Field(1.0, description="share of weights that are not zero")
+    output_density: Density = Field(1.0, description="share of final outputs that are not zero")
     activation: Activation = "none"
 
     def rest(self) -> dict[str, Any]:
@@ -52,7 +53,8 @@ class _Common(_Named):
         return {
             "input_bits": self.input_bits or self.bits, "weight_bits": self.weight_bits or self.bits,
             "output_bits": self.output_bits, "input_signed": self.input_signed, "weight_signed": self.weight_signed,
-            "input_density": self.input_density, "weight_density": self.weight_density, "activation": self.activation,
+            "input_density": self.input_density, "weight_density": self.weight_density,
+            "output_density": self.output_density, "activation": self.activation,
         }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class Layer:
         Operand widths, 2 to 16.
     activation : str
         Applied after requantisation: ``none``, ``relu`` or ``relu6``.
-    input_density, weight_density : float
+    input_density, weight_density, output_density : float
         Fraction of elements that are not zero, above 0 and at most 1, for engines that gate, skip or compress zeros.
         A dense engine does the same work at any density.
     input_signed, weight_signed : bool
@@ -74,6 +74,7 @@ class Layer:
     input_signed: bool = True
     weight_signed: bool = True
     output_bits: int | None = None
+    output_density: float = 1.0
 
     def __post_init__(self) -> None:
         for dim in DIMS:
@@ -108,7 +109,7 @@ class Layer:
         for field in ("input_signed", "weight_signed"):
             if not isinstance(getattr(self, field), bool):
                 raise SpecError(f"{self.name}.{field}", getattr(self, field), "true or false", "say whether values are signed")
-        for field in ("input_density", "weight_density"):
+        for field in ("input_density", "weight_density", "output_density"):
             value = getattr(self, field)
             if not isinstance(value, float | int) or isinstance(value, bool) or not 0 < value <= 1:
                 raise SpecError(f"{self.name}.{field}", value, "a number above 0 and at most 1", "give the share of non-zeros")
@@ -182,6 +183,7 @@ class Layer:
             self.N, self.G, self.K, self.C, self.P, self.Q, self.R, self.S, self.H, self.W,
             self.stride, self.dilation, self.padding, self.input_bits, self.weight_bits, self.activation,
             self.input_density, self.weight_density, self.input_signed, self.weight_signed, self.output_bits,
+            self.output_density,
         )  # fmt: skip
 
     def flattened(self) -> Layer:

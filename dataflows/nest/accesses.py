@@ -19,7 +19,7 @@ from dataflows.nest.rules import TENSORS, Rules
 from dataflows.nest.zeros import active_share, density
 
 Number = int | Fraction | float
-OUTPUTS = TENSORS.index("outputs")
+Ratio = tuple[int, int]
 
 
 class Charge(NamedTuple):
@@ -55,13 +55,12 @@ def width(nest: Nest, level: int, tensor: str, rules: Rules) -> Width:
     return Width(max(own, nest.arch.psum_bits or 0), own)
 
 
-def per_word(level: StorageLevel, unit: int, bits: int) -> Number:
-    """Return the accesses of one word of `bits` in a row, where every `unit` of words begins with a new one."""
+def per_word(level: StorageLevel, unit: int, bits: int) -> Ratio:
+    """Return (accesses, words): what words of `bits` take in rows, where every `unit` of words begins with a new one."""
     assert level.row_bits is not None
     if bits > level.row_bits:
-        return -(-bits // level.row_bits)
-    words = level.row_bits // bits
-    return Fraction(-(-unit // words), unit)
+        return -(-bits // level.row_bits), 1
+    return -(-unit // (level.row_bits // bits)), unit
 
 
 def charges(nest: Nest, counts: Counts, rules: Rules) -> list[Charge]:
@@ -89,29 +88,43 @@ def charges(nest: Nest, counts: Counts, rules: Rules) -> list[Charge]:
 
 def _scaled(nest: Nest, counts: Counts, rules: Rules, flow: Flow, level: int, reads: int, writes: int) -> Charge:
     partial, final = rates(nest, counts, rules, level, flow.tensor)
-    share = stored_share(nest, counts, rules, level, flow.tensor)
-    if flow.child == MAC:
-        share *= active_share(nest, flow.tensor, level)
     last = flow.first if level == len(nest.storage) - 1 else 0
-    return Charge(flow, level, reads * partial * share, ((writes - last) * partial + last * final) * share)
+    found = scaled(reads, partial), scaled(writes - last, partial), scaled(last, final)
+    shares = stored_shares(nest, counts, rules, level, flow.tensor)
+    active = active_share(nest, flow.tensor, level) if flow.child == MAC else 1.0
+    if shares == (1, 1) and active == 1:
+        return Charge(flow, level, found[0], found[1] + found[2])
+    read, written, completed = (float(part) for part in found)
+    return Charge(flow, level, read * shares[0] * active, (written * shares[0] + completed * shares[1]) * active)
 
 
-def rates(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: str) -> tuple[Number, Number]:
-    """Return the accesses per dense word of a tensor at a level: of partial sums, and of all else."""
+def scaled(words: int, ratio: Ratio) -> int | Fraction:
+    """Return the accesses of so many words: a whole number, but for sums that are wider than a word."""
+    accesses, rest = divmod(words * ratio[0], ratio[1])
+    return accesses if not rest else Fraction(words * ratio[0], ratio[1])
+
+
+def rates(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: str) -> tuple[Ratio, Ratio]:
+    """Return (accesses, dense words) of a tensor at a level: of partial sums, and of all else."""
     storage, bits = nest.storage[level], width(nest, level, tensor, rules)
     if storage.row_bits is None:
-        return Fraction(bits.partial, bits.final), 1
+        return (bits.partial, bits.final), (1, 1)
     unit = counts.units[level][tensor]
-    return per_word(storage, unit, bits.partial), per_word(storage, unit, bits.final)
+    partial = per_word(storage, unit, bits.partial)
+    return partial, partial if bits.final == bits.partial else per_word(storage, unit, bits.final)
 
 
-def stored_share(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: str) -> Number:
-    """Return the expected bits of a tensor in its format over its dense bits; a tile is a block of its own."""
+def stored_shares(nest: Nest, counts: Counts, rules: Rules, level: int, tensor: str) -> tuple[float, float]:
+    """Return the expected bits of a tensor in its format over its dense bits: of partial sums, and of all else.
+
+    A tile is a block of its own. Sums are dense, whatever becomes of them.
+    """
     form = nest.storage[level].formats[TENSORS.index(tensor)]
     if form.kind == "dense":
-        return 1
-    words = counts.tiles[level][tensor]
-    return form.ratio(density(nest, tensor), width(nest, level, tensor, rules).final, words)
+        return 1, 1
+    words, bits = counts.tiles[level][tensor], width(nest, level, tensor, rules)
+    found = form.ratio(density(nest, tensor), bits.final, words)
+    return form.ratio(1.0, bits.partial, words) if tensor == "outputs" else found, found
 
 
 def tile_bits(nest: Nest, counts: Counts, rules: Rules, level: int) -> list[int]:
@@ -133,10 +146,11 @@ def tile_bits(nest: Nest, counts: Counts, rules: Rules, level: int) -> list[int]
         if storage.plain:
             found.append(tiles[tensor] * wide)
             continue
-        share = stored_share(nest, counts, rules, level, tensor)
+        last = level == len(nest.storage) - 1
+        share = stored_shares(nest, counts, rules, level, tensor)[last]
         if storage.row_bits is None:
             found.append(math.ceil(tiles[tensor] * wide * share))
         else:
-            rows = tiles[tensor] * per_word(storage, counts.units[level][tensor], wide) * share
-            found.append(math.ceil(rows) * storage.row_bits)
+            rows = scaled(tiles[tensor], per_word(storage, counts.units[level][tensor], wide))
+            found.append(math.ceil(rows * share) * storage.row_bits)
     return found

@@ -7,6 +7,7 @@ innermost level, which is ``L0`` (codesign reference, 4.1). The innermost fanout
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,12 +25,15 @@ SKEWS = ("none", "systolic", "tree")
 Triple = tuple[float, float, float]
 ROW_DIMS = ("K", "C", "K")
 """Dimensions that lie side by side in a row unless said otherwise: the channels, as in the suite's own buffers."""
-Position = Literal["offchip", "shared", "row", "column", "pe"]
+Position = Literal["offchip", "shared", "row", "column", "plane", "pe"]
+_POSITIONS: dict[str, Position] = {"rows": "row", "cols": "column", "planes": "plane"}
+_NAME = re.compile(r"[A-Za-z_][\w-]*")
+_ALIAS = re.compile(r"L\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One direction of an array: its name (``rows`` or ``cols``), size, and the dimensions it may unroll."""
+    """One direction of an array: its name (``rows``, ``cols`` or ``planes``), size, and the dimensions it may unroll."""
 
     name: str
     size: int
@@ -37,7 +41,7 @@ class Axis:
 
     def __post_init__(self) -> None:
         if self.name not in AXES:
-            raise SpecError("axis.name", self.name, " or ".join(AXES), "an array has these two directions")
+            raise SpecError("axis.name", self.name, ", ".join(AXES), "choose one of these directions")
         if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
             raise SpecError(f"axis.{self.name}", self.size, "a positive integer", "correct the size")
         if not self.dims or not set(self.dims) <= set(DIMS):
@@ -231,6 +235,10 @@ class Architecture:
         names = [level.name for level in self.levels]
         if len(set(names)) != len(names):
             raise SpecError(f"{self.name}.levels", names, "distinct names", "rename one")
+        for at, name in enumerate(names):
+            if not _NAME.fullmatch(name) or (_ALIAS.fullmatch(name) and name != f"L{len(names) - 1 - at}"):
+                allowed = "letters, digits, _ and -, beginning with a letter; L0, L1, ... count from the innermost level"
+                raise SpecError(f"{self.name}.levels[{at}].name", name, allowed, "rename the level")
         if self.levels[0].holds != set(TENSORS):
             where, allowed = f"{self.name}.{names[0]}.holds", "all of " + ", ".join(TENSORS)
             raise SpecError(where, sorted(self.levels[0].holds), allowed, "the outermost level has them all")
@@ -261,7 +269,7 @@ class Architecture:
         return math.prod(level.fanout.size for level in self.levels[:index])
 
     def position(self, index: int) -> Position:
-        """Where level `index` sits: off chip, shared by all, one per row, one per column, or one per PE."""
+        """Where level `index` sits: off chip, shared by all, one per row, column or plane, or one per PE."""
         if index == 0:
             return "offchip"
         axes = {axis.name for level in self.levels[:index] for axis in level.fanout.axes if axis.size > 1}
@@ -270,7 +278,7 @@ class Architecture:
         below = {axis.name for level in self.levels[index:] for axis in level.fanout.axes if axis.size > 1}
         if not below or len(axes) > 1:
             return "pe"
-        return "column" if axes == {"cols"} else "row"
+        return _POSITIONS[axes.pop()]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the YAML form."""

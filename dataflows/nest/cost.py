@@ -14,7 +14,7 @@ from dataflows.mapping import Mapping
 from dataflows.nest.accesses import Charge, Number, charges, tile_bits
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.counts import Counts, count
-from dataflows.nest.limits import limits, ramp, work_per_mac
+from dataflows.nest.limits import effort, limits, ramp
 from dataflows.nest.nest import Nest, bind
 from dataflows.nest.rules import TENSORS, Rules
 from dataflows.workload import Layer
@@ -158,7 +158,7 @@ def cost_of(nest: Nest, counts: Counts, rules: Rules, checked: dict[str, Any] | 
         energy_pj=math.fsum([pj for tensors in energy.values() for pj in tensors.values()]),
         energy_by_level=energy,
         macs=nest.layer.macs,
-        utilization=nest.layer.macs * float(work_per_mac(nest)) / (cycles * arch.pes),
+        utilization=nest.layer.macs * float(effort(nest).cycles) / (cycles * arch.pes),
         bound=max(times, key=times.__getitem__),
         times=times,
         counts=counts,
@@ -220,7 +220,7 @@ def energy_by_level(
             if level.block_words > 1 and reads + writes:
                 pj *= math.ceil((reads + writes) / level.block_words) * level.block_words / float(reads + writes)
             spent[tensor] = pj
-    energy["mac"] = {"macs": counts.macs * _mac_pj(nest)}
+    energy["mac"] = {"macs": counts.macs * arch.mac_pj * effort(nest).energy}
     hops = adds = 0.0
     for flow in counts.flows:
         net = nest.storage[flow.parent].fanout
@@ -229,15 +229,6 @@ def energy_by_level(
     energy["network"] = {"hops": hops, "adds": adds}
     energy["leakage"] = {"leakage": cycles * arch.leakage_pj}
     return energy
-
-
-def _mac_pj(nest: Nest) -> float:
-    """Energy of an average multiply-accumulate: that at the native widths, times what widths and zeros make of it."""
-    path, ly = nest.arch.datapath, nest.layer
-    if path is None:
-        return nest.arch.mac_pj
-    _, active = path.work(ly.weight_density, ly.input_density)
-    return nest.arch.mac_pj * path.mac_energy(ly.weight_bits, ly.input_bits) * float(active)
 
 
 def _plain(number: Number) -> int | float:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
 
-from dataflows.nest.accesses import Charge, Number, rates
+from dataflows.datapath import Datapath
+from dataflows.nest.accesses import Charge, Number, rates, scaled
 from dataflows.nest.architecture import StorageLevel
 from dataflows.nest.counts import MAC, Counts, Flow
 from dataflows.nest.nest import Nest
@@ -17,7 +20,7 @@ def limits(nest: Nest, counts: Counts, charged: list[Charge]) -> dict[str, int]:
 
     Accesses into or out of a single-buffered level do not overlap: they count as ``fill of`` that level only.
     """
-    times = {"compute": math.ceil(nest.steps * work_per_mac(nest))}
+    times = {"compute": math.ceil(nest.steps * effort(nest).cycles)}
     fills = {index: 0 for index, level in enumerate(nest.storage) if level.buffering == "single"}
     reads: list[Number] = [0] * len(nest.storage)
     writes: list[Number] = [0] * len(nest.storage)
@@ -40,13 +43,34 @@ def limits(nest: Nest, counts: Counts, charged: list[Charge]) -> dict[str, int]:
     return times
 
 
-def work_per_mac(nest: Nest) -> Fraction | int:
-    """Return the cycles of an average multiply-accumulate: passes of narrow or wide operands, less skipped zeros."""
+class Effort(NamedTuple):
+    """What an average multiply-accumulate takes at a layer's widths and densities.
+
+    Attributes
+    ----------
+    cycles : Fraction or int
+        Passes of narrow or wide operands, less skipped zeros.
+    energy : float
+        Over that of one at the native widths, less what zeros save.
+    """
+
+    cycles: Fraction | int
+    energy: float
+
+
+def effort(nest: Nest) -> Effort:
+    """Return the effort of a multiply-accumulate; one cycle and its full energy where no datapath is described."""
     path, ly = nest.arch.datapath, nest.layer
     if path is None:
-        return 1
-    time, _ = path.work(ly.weight_density, ly.input_density)
-    return path.passes(ly.weight_bits, ly.input_bits) * Fraction(time)
+        return Effort(1, 1.0)
+    return _effort(path, ly.weight_bits, ly.input_bits, ly.weight_density, ly.input_density)
+
+
+@lru_cache(maxsize=4096)
+def _effort(path: Datapath, weight_bits: int, input_bits: int, weight_density: float, input_density: float) -> Effort:
+    time, active = path.work(weight_density, input_density)
+    cycles = path.passes(weight_bits, input_bits) * Fraction(time)
+    return Effort(int(cycles) if cycles == 1 else cycles, path.mac_energy(weight_bits, input_bits) * float(active))
 
 
 def cycles(level: StorageLevel, instances: int, reads: Number, writes: Number) -> int:
@@ -82,7 +106,7 @@ def ramp(nest: Nest, counts: Counts, rules: Rules) -> int:
         took = 0
         for level, words in ends:
             last = flow.tensor == "outputs" and level == len(nest.storage) - 1
-            accesses = words * rates(nest, counts, rules, level, flow.tensor)[last]
+            accesses = scaled(words, rates(nest, counts, rules, level, flow.tensor)[last])
             reads = (flow.tensor == "outputs") == (level == flow.child)
             took = max(took, cycles(nest.storage[level], counts.instances[level], accesses * reads, accesses * (not reads)))
         total += took

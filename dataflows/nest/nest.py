@@ -173,7 +173,7 @@ def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], hold
             if axis is None:
                 time.append(loop)
             else:
-                space.append(Spread(dim, extent, extents[dim], axis))
+                space.append(Spread(dim, extent, _step(loop, extents, level), axis))
                 extents[dim] *= extent
         if space:
             _check_axes(nest, level, arch)
@@ -192,12 +192,18 @@ def _bound(layer: Layer, arch: Architecture, loops: list[tuple[Loop, ...]], hold
 
 def _trip(loop: Loop, extents: dict[str, int], level: StorageLevel) -> Trip:
     """Bind a loop over time; `extents` are those of the loops inside, and grow."""
+    step = _step(loop, extents, level)
+    extents[loop.dim] = step * loop.extent
+    return Trip(loop.dim, loop.extent, step)
+
+
+def _step(loop: Loop, extents: dict[str, int], level: StorageLevel) -> int:
+    """Return how far apart the iterations of a loop are; refuse another step that is written."""
     step = extents[loop.dim]
     if loop.step not in (1, step):
         allowed = f"step {step}, the product of the inner loops over {loop.dim}"
         raise SpecError(f"mapping: {level.name}", str(loop), allowed, "leave the step out")
-    extents[loop.dim] = step * loop.extent
-    return Trip(loop.dim, loop.extent, step)
+    return step
 
 
 def _check_axes(loops: tuple[Loop, ...], level: StorageLevel, arch: Architecture) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from dataflows.errors import SpecError
-from dataflows.nest.accesses import rates
+from dataflows.nest.accesses import rates, scaled
 from dataflows.nest.counts import Counts
 from dataflows.nest.nest import Nest
 from dataflows.nest.rules import Rules
@@ -106,9 +106,9 @@ def _row_differences(nest: Nest, counts: Counts, rules: Rules, walked: Walk) -> 
         for tensor, words in tensors.items():
             partial, _ = rates(nest, counts, rules, level, tensor)
             for kind in ("reads", "writes"):
-                if words[kind] * partial != walked.rows[level, tensor, kind]:
-                    place = f"{tensor} {nest.storage[level].name}, {kind} in rows"
-                    found.append(f"{place}: {words[kind] * partial} counted, {walked.rows[level, tensor, kind]} walked")
+                accesses, seen = scaled(words[kind], partial), walked.rows[level, tensor, kind]
+                if accesses != seen:
+                    found.append(f"{tensor} {nest.storage[level].name}, {kind} in rows: {accesses} counted, {seen} walked")
     return found
 
 

@@ -56,14 +56,21 @@ class Rows:
                     continue
                 storage = self.nest.storage[level]
                 if storage.row_bits is not None:
-                    layer = (self.nest.layer.weight_bits, self.nest.layer.input_bits, self.nest.layer.input_bits)[at]
-                    bits = storage.word_bits[at] or layer
+                    bits = storage.word_bits[at] or self._operand(tensor)
                     if tensor == "outputs" and self.rules.psums == "strict":
                         bits = max(bits, self.nest.arch.psum_bits or 0)
                     # (words in a row, rows of a word): one of the two is 1
                     self.fits[level, tensor] = max(1, storage.row_bits // bits), max(1, -(-bits // storage.row_bits))
                 self.children[level, tensor] = child
                 child = level
+
+    def _operand(self, tensor: str) -> int:
+        """Width of the layer's operand as it is stored."""
+        ly, path = self.nest.layer, self.nest.arch.datapath
+        bits = {"weights": ly.weight_bits, "inputs": ly.input_bits, "outputs": ly.output_bits or ly.input_bits}[tensor]
+        if path is None or path.storage == "tight":
+            return bits
+        return next(width for width in (2, 4, 8, 16, 32) if width >= bits)
 
     def count(self, level: int, tensor: str, kind: str, words: Iterable[tuple[Word, Place]], sign: int = 1) -> None:
         """Count the rows that words lie in, each with the place it is read for or written at."""

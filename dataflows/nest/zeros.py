@@ -13,8 +13,9 @@ OPERANDS = ("weights", "inputs")
 
 
 def density(nest: Nest, tensor: str) -> float:
-    """Return the share of a tensor's words that are not zero; outputs count as dense, as their sums are."""
-    return {"weights": nest.layer.weight_density, "inputs": nest.layer.input_density}.get(tensor, 1.0)
+    """Return the share of a tensor's words that are not zero; of outputs, when they are final: sums are dense."""
+    ly = nest.layer
+    return {"weights": ly.weight_density, "inputs": ly.input_density, "outputs": ly.output_density}[tensor]
 
 
 def active_share(nest: Nest, tensor: str, level: int) -> float:

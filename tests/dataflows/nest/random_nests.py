@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
+from dataflows.datapath import Datapath
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.nest.accesses import per_word, width
 from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel
@@ -36,7 +37,8 @@ def draw_layer(rng: Random) -> Layer:
         sizes[dim] += rng.choice((1, 1, 2))
         if _volume(sizes) > MOST_MACS:
             sizes[dim] = 1 + (dim == "G")
-    bits = {name: rng.choice((4, 8, 8, 16)) for name in ("weight_bits", "input_bits")}
+    bits = {name: rng.choice((3, 4, 8, 8, 12, 16)) for name in ("weight_bits", "input_bits")}
+    bits["output_bits"] = rng.choice((None, None, 6, 24, 32))
     return Layer(kind, stride=stride, dilation=dilation, **bits, **sizes)
 
 
@@ -63,7 +65,8 @@ def draw_architecture(rng: Random) -> Architecture:
                 block_words=64 if index == 0 else 1,
             )
         )  # fmt: skip
-    return Architecture("random", tuple(levels), 1.0, psum_bits=32)
+    path = rng.choice((None, Datapath(weight_bits=16, input_bits=16, storage=rng.choice(("tight", "rounded")))))
+    return Architecture("random", tuple(levels), 1.0, psum_bits=32, datapath=path)
 
 
 def draw_mapping(rng: Random, layer: Layer, arch: Architecture) -> Mapping:
@@ -137,11 +140,15 @@ def features(nest: Nest, rules: Rules) -> Counter[str]:
     rows = [level for level in nest.storage if level.row_bits is not None]
     found["packed words"] = bool(rows)
     found["widths of the layer"] = any(level.word_bits[0] is None for level in rows)
+    path = nest.arch.datapath
+    odd = any(bits not in (4, 8, 16) for bits in (ly.weight_bits, ly.input_bits))
+    found["rounded widths"] = found["widths of the layer"] and odd and path is not None and path.storage == "rounded"
+    found["outputs of their own width"] = found["widths of the layer"] and ly.output_bits is not None
     counts = count(nest, rules)
     found["rows of several words"] = any(words > 1 for unit in counts.units for words in unit.values())
     found["rows that words do not fill"] = any(
-        words * per_word(level, words, width(nest, at, tensor, rules).partial) * level.row_bits
-        > words * width(nest, at, tensor, rules).partial
+        per_word(level, words, width(nest, at, tensor, rules).partial)[0] * level.row_bits
+        > per_word(level, words, width(nest, at, tensor, rules).partial)[1] * width(nest, at, tensor, rules).partial
         for at, level in enumerate(nest.storage)
         for tensor, words in counts.units[at].items()
     )

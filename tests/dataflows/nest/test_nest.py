@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
-from dataflows.mapping import Mapping
-from dataflows.nest.architecture import Architecture
+from dataflows.mapping import Level, Loop, Mapping
+from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel
 from dataflows.nest.nest import bind, spelled_out
 from dataflows.nest.presets import PRESETS, eyeriss, gemmini_dosa, parameters, tri256
-from dataflows.nest.rules import Rules
+from dataflows.nest.rules import TENSORS, Rules
 from dataflows.nest.text import is_compact, parse_compact
 from dataflows.workload import Layer
 from tests.dataflows.nest import random_nests
@@ -67,7 +67,7 @@ BROKEN = {
     "negative": (lambda d: d["levels"][0].update(read_pj={"weights": -1}), "a.levels[0].read_pj.weights", "not negative"),
     "fraction": (lambda d: d["levels"][1].update(capacity_bits=1.5), "a.levels[1].capacity_bits", "positive integer"),
     "two sizes": (lambda d: d["levels"][1].update(capacity_words=4), "a.levels[1].capacity_words", "remove one"),
-    "axis": (lambda d: d["levels"][1]["fanout"]["axes"][0].update(name="z"), AXIS, "rows or cols"),
+    "axis": (lambda d: d["levels"][1]["fanout"]["axes"][0].update(name="z"), AXIS, "rows, cols, planes"),
     "size": (lambda d: d["levels"][1]["fanout"]["axes"][0].update(size=0), "axis.rows", "positive integer"),
     "flag": (lambda d: d["levels"][1]["fanout"].update(links="yes"), "a.levels[1].fanout.links", "true or false"),
     "buffering": (lambda d: d["levels"][1].update(buffering="triple"), "level glb.buffering", "ideal, double, single"),
@@ -202,3 +202,25 @@ def test_rules_are_checked():
     for name in ("gemmini_dosa", "gemmini"):
         with pytest.raises(SpecError, match="positive integer"):
             PRESETS[name](dim=0)
+
+
+def test_steps_of_loops_over_space_are_checked():
+    arch = PRESETS["tri256"]()
+    layer = Layer.gemm("gemm", M=4, N=4, K=4)
+    mapping = Mapping((Level("dram", (Loop("C", 4), Loop("Q", 4))), Level("glb", (Loop("K", 4, 99, "cols"),))))
+    with pytest.raises(SpecError, match="step 1, the product of the inner loops over K"):
+        bind(layer, arch, mapping)
+
+
+@pytest.mark.parametrize("name", ["a|b", "a[W]", "# hi", "", "1st", "L5"])
+def test_level_names_can_be_read_back(name):
+    with pytest.raises(SpecError, match="rename the level"):
+        Architecture("named", (StorageLevel("dram", frozenset(TENSORS)), StorageLevel(name, frozenset(TENSORS))), 1.0)
+
+
+def test_a_level_below_planes_is_one_per_plane():
+    fanout, inner = Fanout((Axis("planes", 3),)), Fanout((Axis("rows", 2),))
+    every = frozenset(TENSORS)
+    levels = (StorageLevel("dram", every, fanout=fanout), StorageLevel("mid", every, fanout=inner), StorageLevel("pe", every))
+    arch = Architecture("planes", levels, 1.0)
+    assert [arch.position(at) for at in range(3)] == ["offchip", "plane", "pe"]

@@ -23,7 +23,7 @@ CASES = 1_000
 NIGHTLY_CASES = 20_000
 OFTEN = 0.04
 """Part of the cases in which every feature occurs at least."""
-FEATURES = 32
+FEATURES = 34
 PARTS = 8
 
 
