@@ -131,7 +131,7 @@ def test_final_outputs_may_be_sparse_and_sums_are_not():
     mask = Format("bitmask")
     dram = StorageLevel("dram", ALL, ONE, ONE, formats=(Format("dense"), Format("dense"), mask))
     layer = replace(GEMM, output_density=0.5)
-    outer = Mapping((Level("dram", (Loop("C", 10),)), Level("pe", (Loop("Q", 6), Loop("K", 4)))))
+    outer = Mapping((Level("dram", (Loop("C", 10), Loop("Q", 6))), Level("pe", (Loop("K", 4),))))
     found = evaluate(layer, sparse(Datapath(), outer=dram), outer)
     # 24 outputs come ten times; nine times as sums, whose mask is pure cost, once final.
     assert found.accesses["dram"]["outputs"] == (216 * 9 / 8, 216 * 9 / 8 + 24 * (1 + 4) / 8)
