@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,10 +45,17 @@ class Infeasible:
 
     def __str__(self) -> str:
         where = f"{self.subject}: " if self.subject else ""
-        return (
-            f"{where}{self.level} lacks {self.demand - self.bound:g} {self.unit}: "
-            f"needs {self.demand:g}, has {self.bound:g}; {self.remedy}"
-        )
+        lacks, needs, has = (amount(value) for value in (self.demand - self.bound, self.demand, self.bound))
+        return f"{where}{self.level} lacks {lacks} {self.unit}: needs {needs}, has {has}; {self.remedy}"
+
+
+def amount(value: float) -> str:
+    """Write an amount so that no unit gets lost: whole numbers in full, others with three places or four digits."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value):
+        return f"{int(value):,}"
+    return f"{value:,.3f}" if abs(value) >= 1 else f"{value:.4g}"
 
 
 class InfeasibleError(SystolithError):

@@ -92,9 +92,13 @@ def error_dict(error: SystolithError) -> dict[str, Any]:
 
 
 def _fail(message: str, data: dict[str, Any], code: int, as_json: bool) -> int:
-    console.say(f"error: {message}")
-    if as_json:
-        console.show_json({"error": {**data, "exit_code": code}})
+    try:
+        console.say(f"error: {message}")
+        if as_json:
+            console.show_json({"error": {**data, "exit_code": code}})
+            sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on; what went wrong has its code all the same
+        _close_stdout()
     return code
 
 

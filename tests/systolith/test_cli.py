@@ -149,16 +149,31 @@ def test_debugging_shows_the_traceback(folder):
         assert ("Traceback" in ran.stderr) == bool(value)
 
 
-def test_a_closed_pipe_is_quiet():
+TIGHT = "ws-8x8:weight_words=32"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "error"),
+    [
+        (["networks", "resnet50"], 1, ""),
+        (["cost", "resnet5O", "--arch", "tri256", "--mapping", "L2 K4"], 2, "did you mean resnet50"),
+        (["map", "conv:K=8,C=8,P=6,Q=6,R=3,S=3", "--arch", TIGHT], 1, "error: no valid mapping"),
+    ],
+    ids=["result", "wrong input", "infeasible"],
+)
+def test_a_closed_pipe_is_quiet(args, code, error):
+    """As in ``systolith ... --json | head``: no traceback, and of an error its one message and its code."""
     source = "from systolith.cli import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-c", source, "networks", "resnet50", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", source, *args, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert process.stderr.read() == b""
-        process.wait(60)
+        said = process.stderr.read()
+        assert process.wait(60) == code
+    assert len(said.splitlines()) == (1 if error else 0)
+    assert error in said
 
 
 def test_the_process_has_the_exit_code():

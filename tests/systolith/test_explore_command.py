@@ -68,7 +68,9 @@ REFUSED = {
         ["budget.buffer_kib", "needs 6800, has 1024"],
     ),
     "layers no program holds": (
-        "{network: 'gemm:M=100000,N=4,K=4'}", 1, ["program lacks 34465 columns", "needs 100000, has 65535", "along M"],
+        "{network: 'gemm:M=100000,N=4,K=4'}",
+        1,
+        ["program lacks 34,465 columns", "needs 100,000, has 65,535", "along M"],
     ),
     "unknown network": ("{network: resnet55}", 2, ["resnet55", "resnet50"]),
     "missing network file": ("{network: nowhere.onnx}", 2, ["nowhere.onnx"]),

@@ -120,7 +120,7 @@ def test_the_message_says_which_level_lacks_how_much(what, systolith, folder):
     assert message.startswith("error: no valid mapping: ")
     for subject, level, demand, bound, unit, remedy in expected:
         lack = f"{subject}: {level} lacks " + (
-            "" if demand is None else f"{demand - bound} {unit}: needs {demand}, has {bound}; "
+            "" if demand is None else f"{demand - bound:,} {unit}: needs {demand:,}, has {bound:,}; "
         )
         assert lack in message
         assert remedy in message
