@@ -59,7 +59,7 @@ def test_layers_beyond_the_cycles_to_simulate_leave_one(small, tmp_path, monkeyp
 def test_layers_no_program_holds_are_refused_before_the_search(small, tmp_path):
     from dataclasses import replace
 
-    with pytest.raises(InfeasibleError, match="needs 100000, has 65535"):
+    with pytest.raises(InfeasibleError, match="needs 100,000, has 65,535"):
         explore(replace(small, network="gemm:M=100000,N=4,K=4"), tmp_path)
     assert list(tmp_path.iterdir()) == []
 

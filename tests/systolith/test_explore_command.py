@@ -65,7 +65,7 @@ REFUSED = {
     "budget nothing fits": (
         "{network: 'conv:K=8,C=64,P=2,Q=2,R=41,S=41', budget: {buffer_kib: 1}}",
         1,
-        ["budget.buffer_kib", "needs 6800, has 1024"],
+        ["budget.buffer_kib", "needs 6,800, has 1,024"],
     ),
     "layers no program holds": (
         "{network: 'gemm:M=100000,N=4,K=4'}",
