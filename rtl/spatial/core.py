@@ -14,7 +14,8 @@ from dataflows.spatial.schedule import latency
 from rtl.delay import delay
 from rtl.library import Modules, place
 from rtl.spatial import layouts
-from rtl.spatial.pe import SpatialPE, chained
+from rtl.spatial.line import SpatialLine
+from rtl.spatial.pe import chained
 from rtl.spatial.sequencer import OPERANDS, Sequencer
 from rtl.stream import Queue
 
@@ -60,27 +61,26 @@ class SpatialCore(wiring.Component):
         modules = self.modules
         sequencer = place(modules, m, "sequencer", "spatial_sequencer", Sequencer, array=array)
         m.d.comb += [sequencer.start.eq(self.start), self.busy.eq(sequencer.busy), sequencer.prog.eq(self.prog)]
-        places = list(product(*(range(axis.size) for axis in array.axes)))
-        pes = {
-            at: place(modules, m, "pe_" + "_".join(map(str, at)), "spatial_pe", SpatialPE, array=array, modules=modules)
-            for at in places
+        lines = {
+            at: place(modules, m, "_".join(("line", *map(str, at))), "spatial_line", SpatialLine, array=array, modules=modules)
+            for at in product(*(range(axis.size) for axis in array.axes[:-1]))
         }
-        self._tags(m, [pes[at] for at in places])
-        self._spread(m, pes, "ctl", list(array.axes), {(): sequencer.ctl})
+        self._tags(m, list(lines.values()))
+        self._spread(m, lines, "ctl", list(array.axes), {(): sequencer.ctl})
         for tensor in OPERANDS:
             wiring.connect(m, wiring.flipped(getattr(self, tensor)), getattr(sequencer, tensor))
             lanes = self._lanes(m, tensor, getattr(sequencer, f"{tensor}_packet"))
-            self._spread(m, pes, tensor, array.shared(tensor), lanes)
-            for pe in pes.values() if array.fields(tensor) else ():
-                m.d.comb += getattr(pe, f"{tensor}_extents").eq(self.prog[f"{tensor}_extents"])
-        self._results(m, sequencer, self._sums(m, pes))
+            self._spread(m, lines, tensor, array.shared(tensor), lanes)
+            for line in lines.values() if array.fields(tensor) else ():
+                m.d.comb += getattr(line, f"{tensor}_extents").eq(self.prog[f"{tensor}_extents"])
+        self._results(m, sequencer, self._sums(m, lines))
         return m
 
-    def _tags(self, m: Module, pes: list[Any]) -> None:
+    def _tags(self, m: Module, lines: list[Any]) -> None:
         coming: Any = self.tag
-        for pe in pes:
-            m.d.comb += [pe.tag_shift.eq(self.tag_shift), pe.tag_i.eq(coming)]
-            coming = pe.tag_o
+        for line in lines:
+            m.d.comb += [line.tag_shift.eq(self.tag_shift), line.tag_i.eq(coming)]
+            coming = line.tag_o
 
     def _lanes(self, m: Module, tensor: str, packet: data.View) -> dict[Place, Any]:
         """Return the packet that enters at every port, later by the port's skew."""
@@ -93,34 +93,53 @@ class SpatialCore(wiring.Component):
             lanes[index] = delay(m, lane, skew, f"{tensor}_lane_{number}", reset=True)
         return lanes
 
-    def _spread(self, m: Module, pes: dict[Place, Any], name: str, axes: list[SpatialAxis], sources: dict[Place, Any]) -> None:
-        """Lead `sources`, one per port, to all PEs along `axes`: from neighbour to neighbour, or on one wire."""
+    def _spread(self, m: Module, lines: dict[Place, Any], name: str, axes: list[SpatialAxis], sources: dict[Place, Any]) -> None:
+        """Lead `sources`, one per port, to all lines along `axes`: from neighbour to neighbour, or on one wire.
+
+        Where the PEs of a line have ports of their own, what goes from line to line is one packet for each.
+        """
+        *outside, inside = self.array.axes
         entering: dict[Place, Any] = {}
-        for at, pe in pes.items():
-            on = [n for n, axis in enumerate(self.array.axes) if axis in axes and at[n]]
+        for at, line in lines.items():
+            on = [n for n, axis in enumerate(outside) if axis in axes and at[n]]
+            port = getattr(line, name)
             if not on:
-                entering[at] = sources[tuple(at[n] for n, axis in enumerate(self.array.axes) if axis not in axes)]
+                lane = tuple(at[n] for n, axis in enumerate(outside) if axis not in axes)
+                entering[at] = sources[lane] if inside in axes else [sources[*lane, n] for n in range(inside.size)]
             else:
                 before = (*at[: on[-1]], at[on[-1]] - 1, *at[on[-1] + 1 :])
-                hop = self.array.axes[on[-1]].delay
-                entering[at] = getattr(pes[before], f"{name}_o") if hop else entering[before]
-            m.d.comb += getattr(pe, name).eq(entering[at])
+                entering[at] = getattr(lines[before], f"{name}_o") if outside[on[-1]].delay else entering[before]
+            if isinstance(entering[at], list):
+                m.d.comb += [port[n].eq(packet) for n, packet in enumerate(entering[at])]
+            else:
+                m.d.comb += port.eq(entering[at])
 
-    def _sums(self, m: Module, pes: dict[Place, Any]) -> dict[Place, Value]:
+    def _sums(self, m: Module, lines: dict[Place, Any]) -> dict[Place, Value]:
         """Add up along the axes whose PEs share a port; return the sum of every port."""
         axes, shared = self.array.axes, self.array.shared("outputs")
-        nodes: dict[Place, Any] = {at: pe.own for at, pe in pes.items()}
-        if chained(self.array):
-            along = axes.index(shared[0]) if shared else None
-            for at, pe in pes.items():
-                if along is not None and at[along]:
-                    m.d.comb += pe.sum_i.eq(pes[(*at[:along], at[along] - 1, *at[along + 1 :])].sum_o)
-            nodes = {at: pe.sum_o for at, pe in pes.items() if along is None or at[along] == axes[along].size - 1}
+        last = axes[-1].size
+        if not chained(self.array):
+            nodes = {(*at, n): line.own[n] for at, line in lines.items() for n in range(last)}
+        elif shared and shared[0] == axes[-1]:
+            nodes = {(*at, last - 1): line.sums_o[0] for at, line in lines.items()}
+            shared = shared[1:]
+        else:
+            nodes = self._chains(m, lines, axes.index(shared[0]) if shared else None)
             shared = shared[1:]
         for axis in shared:
             nodes = self._along(m, nodes, axes.index(axis), axis)
         ported = [n for n, axis in enumerate(axes) if axis not in self.array.shared("outputs")]
         return {tuple(at[n] for n in ported): node for at, node in nodes.items()}
+
+    def _chains(self, m: Module, lines: dict[Place, Any], along: int | None) -> dict[Place, Any]:
+        """Chain lines along one axis, PE by PE; return where the chains end. None: every sum leaves by itself."""
+        ends: dict[Place, Any] = {}
+        for at, line in lines.items():
+            if along is not None and at[along]:
+                m.d.comb += line.sums_i.eq(lines[(*at[:along], at[along] - 1, *at[along + 1 :])].sums_o)
+            if along is None or at[along] == self.array.axes[along].size - 1:
+                ends |= {(*at, n): line.sums_o[n] for n in range(self.array.axes[-1].size)}
+        return ends
 
     def _along(self, m: Module, nodes: dict[Place, Any], n: int, axis: SpatialAxis) -> dict[Place, Any]:
         """Add nodes along one axis: a chain with a register per hop, or a tree with one register."""
