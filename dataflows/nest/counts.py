@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dataflows.nest import window
 from dataflows.nest.nest import Nest, Trip
 from dataflows.nest.rules import RELEVANT, TENSORS, WINDOW, Rules
+from dataflows.nest.window import Rows
 
 MAC = -1
 """Level number of the multipliers."""
@@ -151,8 +152,8 @@ class _Edge:
 
     def __init__(self, nest: Nest, rules: Rules, tensor: str, parent: int, child: int, parents: int) -> None:
         self.nest, self.rules, self.tensor, self.parent, self.child, self.parents = nest, rules, tensor, parent, child, parents
-        self.linked_rows: list[tuple[int, int]] = []
-        self.linked_cols: list[tuple[int, int]] = []
+        self.linked_rows: tuple[tuple[int, int], ...] = ()
+        self.linked_cols: tuple[tuple[int, int], ...] = ()
         distinct = equal = apart = linked = 1
         relevant, ly = RELEVANT[tensor], nest.layer
         for level in range(child + 1, parent + 1):
@@ -169,7 +170,10 @@ class _Edge:
                 elif net.links and dim in WINDOW and tensor == "inputs":
                     linked *= extent
                     scale = (ly.stride if dim in "PQ" else ly.dilation)[dim in "QS"]
-                    (self.linked_cols if dim in "QS" else self.linked_rows).append((extent, step * scale))
+                    if dim in "QS":
+                        self.linked_cols += ((extent, step * scale),)
+                    else:
+                        self.linked_rows += ((extent, step * scale),)
                 else:
                     distinct *= extent
         self.distinct, self.equal, self.apart, self.linked = distinct, equal, apart, linked
@@ -189,7 +193,7 @@ class _Edge:
         """Words that linked multipliers need in one step."""
         if self.linked == 1:
             return 1
-        return window.spread(1, self.linked_rows).bit_count() * window.spread(1, self.linked_cols).bit_count()
+        return window.words(window.spread((), self.linked_rows), window.spread((), self.linked_cols))
 
     def moved(self, above: tuple[Trip, ...], held: int) -> tuple[int, int]:
         """Words into one child instance, which holds `held`, and into each set of linked instances, over the whole run."""
@@ -204,7 +208,7 @@ class _Edge:
         rows, cols = window.spread(rows, self.linked_rows), window.spread(cols, self.linked_cols)
         return own, planes * walk(above, rows, cols, self.nest)
 
-    def window(self) -> tuple[int, int, int]:
+    def window(self) -> tuple[int, Rows, Rows]:
         """Planes, rows and columns of the child's input tile."""
         tile = self.nest.tiles[self.child]
         return tile["N"] * tile["G"] * tile["C"], *_masks(self.nest, self.child, self.rules)
@@ -218,9 +222,7 @@ class _Edge:
         once = held
         if self.linked != 1:
             planes, rows, cols = self.window()
-            once = planes * (
-                window.spread(rows, self.linked_rows).bit_count() * window.spread(cols, self.linked_cols).bit_count()
-            )
+            once = planes * window.words(window.spread(rows, self.linked_rows), window.spread(cols, self.linked_cols))
         return Flow(
             self.tensor, self.parent, self.child, union * sources, 0, own * sinks, 0, own * sinks - union * sources,
             once=once * sources, once_inside=held * sinks,
@@ -259,11 +261,11 @@ def _fetches(above: tuple[Trip, ...], relevant: frozenset[str]) -> int:
     return times
 
 
-def _masks(nest: Nest, level: int, rules: Rules) -> tuple[int, int]:
+def _masks(nest: Nest, level: int, rules: Rules) -> tuple[Rows, Rows]:
     """Rows and columns of the input tile of one instance."""
     ly, tile, box = nest.layer, nest.tiles[level], rules.window == "box"
-    rows = window.touched(tile["P"], tile["R"], ly.stride[0], ly.dilation[0], box=box)
-    return rows, window.touched(tile["Q"], tile["S"], ly.stride[1], ly.dilation[1], box=box)
+    rows = window.touched(tile["P"], tile["R"], ly.stride[0], ly.dilation[0], box)
+    return rows, window.touched(tile["Q"], tile["S"], ly.stride[1], ly.dilation[1], box)
 
 
 def _volume(tensor: str, tile: dict[str, int]) -> int:
@@ -278,7 +280,7 @@ def _tile(nest: Nest, level: int, tensor: str, rules: Rules) -> int:
     if tensor != "inputs":
         return _volume(tensor, tile)
     rows, cols = _masks(nest, level, rules)
-    return tile["N"] * tile["G"] * tile["C"] * rows.bit_count() * cols.bit_count()
+    return tile["N"] * tile["G"] * tile["C"] * window.words(rows, cols)
 
 
 def _shift(trip: Trip, nest: Nest) -> tuple[int, int]:
@@ -293,9 +295,9 @@ def _shift(trip: Trip, nest: Nest) -> tuple[int, int]:
     return (0, step * nest.layer.dilation[1]) if dim == "S" else (0, 0)
 
 
-def _window_words(above: tuple[Trip, ...], rows: int, cols: int, nest: Nest) -> int:
+def _window_words(above: tuple[Trip, ...], rows: Rows, cols: Rows, nest: Nest) -> int:
     """Input pixels fetched, Timeloop's halo rule: only the innermost loop keeps what two windows share."""
-    full = rows.bit_count() * cols.bit_count()
+    full = window.words(rows, cols)
     if not above or above[0].dim not in WINDOW:
         return full * _fetches(above, RELEVANT["inputs"])
     down, right = _shift(above[0], nest)
@@ -303,9 +305,9 @@ def _window_words(above: tuple[Trip, ...], rows: int, cols: int, nest: Nest) -> 
     return (full + (above[0].extent - 1) * fresh) * math.prod(trip.extent for trip in above[1:])
 
 
-def _physical_words(above: tuple[Trip, ...], rows: int, cols: int, nest: Nest) -> int:
+def _physical_words(above: tuple[Trip, ...], rows: Rows, cols: Rows, nest: Nest) -> int:
     """Input pixels fetched when every step keeps what the old and the new window share (codesign reference, 4.3)."""
-    full = rows.bit_count() * cols.bit_count()
+    full = window.words(rows, cols)
     words, outer = full, math.prod(trip.extent for trip in above)
     down = right = 0  # how far the loops inside have moved the window
     lost = False  # a loop inside changes the channel, group or image: nothing is left to keep

@@ -78,8 +78,8 @@ def slides(nest: Nest, rules: Rules) -> Callable[[int | None, Loop, Sequence[Loo
         if any(each.dim in "NGC" for each in (loop, *between)):
             return False
         tile = nest.tiles[len(nest.tiles) - 1 - child]
-        rows = window.touched(tile["P"], tile["R"], layer.stride[0], layer.dilation[0], box=box)
-        cols = window.touched(tile["Q"], tile["S"], layer.stride[1], layer.dilation[1], box=box)
+        rows = window.touched(tile["P"], tile["R"], layer.stride[0], layer.dilation[0], box)
+        cols = window.touched(tile["Q"], tile["S"], layer.stride[1], layer.dilation[1], box)
         back = [sum((each.extent - 1) * move(each)[axis] for each in between) for axis in (0, 1)]
         down, right = (step - went for step, went in zip(move(loop), back, strict=True))
         return window.kept(rows, down) > 0 and window.kept(cols, right) > 0
