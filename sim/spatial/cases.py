@@ -22,6 +22,7 @@ KINDS = {
 }  # fmt: skip
 """Dimensions that grow, by kind of layer."""
 MOST_MACS = 240
+MOST_MACS_PER_PE = 12
 MOST_STEPS = 600
 TRIES = 4000
 
@@ -77,15 +78,17 @@ def random_program(rng: Random, array: SpatialArray, kind: str) -> SpatialProgra
 
 
 def random_layer(rng: Random, kind: str, array: SpatialArray) -> Layer:
-    """Draw a layer of at most `MOST_MACS` multiply-accumulates, with borders, at the array's widths."""
+    """Draw a layer of a few multiply-accumulates for each PE, with borders, at the array's widths."""
     sizes: dict[str, Any] = dict.fromkeys("NGKCPQRS", 1)
     if kind in ("grouped", "depthwise"):
         sizes["G"] = 2
+    most = max(MOST_MACS, MOST_MACS_PER_PE * array.pes)
+    steps = (1, 1, 2, 3) if most == MOST_MACS else (1, 2, 3, *(axis.size - 1 for axis in array.axes))
     for _ in range(rng.randint(4, 12)):
         dim = rng.choice(KINDS[kind])
         before = sizes[dim]
-        sizes[dim] += rng.choice((1, 1, 2, 3))
-        if np.prod(list(sizes.values())) > MOST_MACS:
+        sizes[dim] += rng.choice(steps)
+        if np.prod(list(sizes.values())) > most:
             sizes[dim] = before
     stride = (rng.choice((2, 3)), rng.choice((1, 2))) if kind == "strided" else (1, 1)
     dilation = (rng.choice((2, 3)), rng.choice((1, 2))) if kind == "dilated" else (1, 1)
