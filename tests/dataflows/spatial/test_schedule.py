@@ -13,6 +13,7 @@ from dataflows.nest.counts import count
 from dataflows.nest.rules import Rules
 from dataflows.spatial import named
 from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.cost import cost_of
 from dataflows.spatial.program import compile_spatial
 from dataflows.spatial.schedule import schedule
 from dataflows.spatial.streams import beats, results
@@ -112,3 +113,15 @@ def test_arrays_round_trip(name):
     sizes = {"array_nlr": (4, 3), "array_nvdla": (4, 3)}.get(name, (4, 3))
     array = named.NAMED[name](*sizes)
     assert SpatialArray.from_dict(array.to_dict()) == array
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_cost_is_bounded_by_its_busiest_engine(seed):
+    program = drawn(seed)
+    found = cost_of(program)
+    assert found.cycles > found.bound_cycles
+    assert found.padded_macs >= found.macs
+    assert 0 < found.utilization <= 1
+    assert found.words["outputs"] >= program.layer.output_words
+    data = found.to_dict()
+    assert data["cycles_by_limit"][data["bound"]] == data["bound_cycles"]
