@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dataflows.errors import SpecError
+from dataflows.progressions import summed, within
 from dataflows.workload import Layer
 
 
@@ -109,5 +110,4 @@ def below_floor_row(layer: Layer, multipliers: int, row: Mapping[str, Any]) -> t
 
 def _used(outputs: int, taps: int, stride: int, dilation: int, before: int, size: int) -> int:
     """Rows of the input, without border, that any output uses."""
-    rows = {out * stride + tap * dilation - before for out in range(outputs) for tap in range(taps)}
-    return sum(0 <= row < size for row in rows)
+    return within(summed(((outputs, stride), (taps, dilation))), before, before + size)
