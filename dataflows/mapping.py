@@ -12,10 +12,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from dataflows.errors import SpecError
+from dataflows.errors import SpecError, suggestion
+from dataflows.nest.rules import TENSORS
+from dataflows.residency import Resident, resident
 from dataflows.workload import DIMS
 
 SCHEMA = 1
+_TOP = ("schema", "levels")
+_LEVEL = ("level", "loops", "holds", "bypass")
 AXES = ("rows", "cols", "planes")
 LOOP_DIMS = (*DIMS, "PQ")
 _LOOP = re.compile(r"(?P<dim>[A-Z]+)\s+(?P<extent>\d+)(?:\s+step\s+(?P<step>\d+))?(?:\s+on\s+(?P<axis>\w+))?")
@@ -49,7 +53,15 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The loops whose tiles one storage level holds."""
+    """The loops whose tiles one storage level holds.
+
+    Attributes
+    ----------
+    name : str
+        The level's name; ``glb[WI]`` also says which tensors stay there, ``glb[-O]`` which pass by (`dataflows.residency`).
+    loops : tuple of Loop
+        Outermost first.
+    """
 
     name: str
     loops: tuple[Loop, ...]
@@ -77,21 +89,23 @@ class Mapping:
 
     @classmethod
     def from_dict(cls, data: Any, path: str = "mapping") -> Mapping:
-        """Inverse of `to_dict`."""
+        """Inverse of `to_dict`; what stays at a level may also be listed as `holds` or `bypass`.
+
+        Raises
+        ------
+        SpecError
+            Naming the field: another form, another schema, a field that there is not, or residency given twice.
+        """
         if not isinstance(data, dict) or not isinstance(data.get("levels"), list):
             raise SpecError(path, data, "a mapping with a list called levels", "see docs/mappings.md")
-        levels = []
-        for i, entry in enumerate(data["levels"]):
-            where = f"{path}.levels[{i}]"
-            if not isinstance(entry, dict) or "level" not in entry or not isinstance(entry.get("loops", []), list):
-                raise SpecError(where, entry, "{level: NAME, loops: [..]}", "correct the entry")
-            loops = [Loop.parse(str(text), f"{where}.loops[{j}]") for j, text in enumerate(entry.get("loops", []))]
-            levels.append(Level(str(entry["level"]), tuple(loops)))
-        return cls(tuple(levels))
+        _known(data, _TOP, path)
+        if data.get("schema", SCHEMA) != SCHEMA:
+            raise SpecError(f"{path}.schema", data["schema"], str(SCHEMA), "use the form of this version")
+        return cls(tuple(_level(entry, f"{path}.levels[{i}]") for i, entry in enumerate(data["levels"])))
 
     def __str__(self) -> str:
         """Return the printed loop nest; `parse` reads it back."""
-        width = max(len(level.name) for level in self.levels)
+        width = max((len(level.name) for level in self.levels), default=0)
         lines, depth = [], 0
         for level in self.levels:
             shown = level.name
@@ -121,6 +135,43 @@ class Mapping:
         if not levels:
             raise SpecError("line 1", "no loop nest", "'LEVEL | for DIM in 0..N'", "paste the printed nest")
         return cls(tuple(Level(name, tuple(loops)) for name, loops in levels))
+
+
+def _known(data: dict[Any, Any], fields: tuple[str, ...], path: str) -> None:
+    """Refuse fields that mean nothing: what is written must not be lost."""
+    for key, value in data.items():
+        if key not in fields:
+            raise SpecError(f"{path}.{key}", value, ", ".join(fields), suggestion(str(key), fields))
+
+
+def _level(data: Any, path: str) -> Level:
+    if not isinstance(data, dict):
+        raise SpecError(path, data, "{level: NAME, loops: [..]}", "correct the entry")
+    _known(data, _LEVEL, path)
+    if "level" not in data or not isinstance(data.get("loops", []), list):
+        raise SpecError(path, data, "{level: NAME, loops: [..]}", "correct the entry")
+    loops = [Loop.parse(str(text), f"{path}.loops[{i}]") for i, text in enumerate(data.get("loops", []))]
+    name = str(data["level"])
+    keys = [key for key in ("holds", "bypass") if key in data]
+    if keys:
+        said = resident(name)
+        if len(keys) > 1 or (said is not None and not said.plain):
+            found = " and ".join(keys) if len(keys) > 1 else f"{name} and {keys[0]}"
+            fix = "keep one: holds lists all tensors that stay, bypass all that do not"
+            raise SpecError(path, found, "holds, bypass or brackets", fix)
+        tensors = _tensors(data[keys[0]], f"{path}.{keys[0]}")
+        name = str(Resident(name, tensors) if keys == ["holds"] else Resident(name, None, tensors))
+    return Level(name, tuple(loops))
+
+
+def _tensors(data: Any, path: str) -> frozenset[str]:
+    allowed = f"a list of {', '.join(TENSORS)}"
+    if not isinstance(data, list):
+        raise SpecError(path, data, allowed, "write for example [weights, inputs]")
+    for i, name in enumerate(data):
+        if name not in TENSORS:
+            raise SpecError(f"{path}[{i}]", name, allowed, suggestion(str(name), TENSORS, "choose from these"))
+    return frozenset(data)
 
 
 def uncommented(text: str) -> str:

@@ -13,12 +13,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dataflows.arch import ARRAY_BITS, Accelerator
+from dataflows.compact import level_index
 from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.limits import program_limits
 from dataflows.mapping import Level, Loop, Mapping
+from dataflows.residency import resident
 from dataflows.workload import Layer
 
+LEVELS = ("dram", "buffer", "array")
+"""Levels of a mapping on our own hardware, outermost first."""
 OUTER_DIMS = ("N", "G", "K", "P", "Q")
 
 RELEVANT = {"inputs": frozenset("NGCPQ"), "weights": frozenset("GKC"), "scales": frozenset("GK")}
@@ -212,7 +216,8 @@ def mapping_of(layer: Layer, acc: Accelerator, tiling: Tiling) -> Mapping:
 def tiling_of(layer: Layer, acc: Accelerator, mapping: Mapping) -> Tiling:
     """Read a mapping back.
 
-    Loops of one iteration may be left out: a dimension without a tile loop is one tile.
+    Loops of one iteration may be left out: a dimension without a tile loop is one tile. Levels may be called ``L2``, ``L1``,
+    ``L0``.
 
     Raises
     ------
@@ -221,6 +226,7 @@ def tiling_of(layer: Layer, acc: Accelerator, mapping: Mapping) -> Tiling:
     InfeasibleError
         If an axis of the array is shorter than the loops on it.
     """
+    mapping = by_name(mapping)
     if reasons := axis_violations([loop for level in mapping.levels[:3] for loop in level.loops], acc, layer.name):
         raise InfeasibleError(reasons)
     blocking = Blocking.of(layer, acc)
@@ -243,6 +249,31 @@ def tiling_of(layer: Layer, acc: Accelerator, mapping: Mapping) -> Tiling:
     if len(mapping.levels) != len(expected.levels):
         raise SpecError("mapping.levels", len(mapping.levels), "dram, buffer, array", "give all three levels")
     return tiling
+
+
+def fixed_residency(name: str, path: str) -> None:
+    """Raise `SpecError` for a level of our own hardware whose name says which tensors stay there."""
+    said = resident(name)
+    if said is None or not said.plain:
+        found = name if said is None else f"{name}, tensors that stay at a level"
+        fix = "leave out brackets, holds and bypass; architectures of mode timeloop take them"
+        raise SpecError(path, found, "the level's name alone: what our hardware keeps at a level is fixed", fix)
+
+
+def by_name(mapping: Mapping) -> Mapping:
+    """Return a mapping for our own hardware with its levels by name, which may be given as ``L2``, ``L1`` or ``L0``.
+
+    Raises
+    ------
+    SpecError
+        For levels that there are not, and for levels that say which tensors stay there.
+    """
+    levels = []
+    for number, level in enumerate(mapping.levels):
+        path = f"mapping.levels[{number}]"
+        fixed_residency(level.name, path)
+        levels.append(Level(LEVELS[level_index(level.name, LEVELS, path)], level.loops))
+    return Mapping(tuple(levels))
 
 
 def _same_walk(got: tuple[Loop, ...], want: tuple[Loop, ...]) -> bool:

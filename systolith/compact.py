@@ -1,30 +1,23 @@
-"""Compact mapping text, input only: ``L2 K2 P4 C3 ; L1 K4 C2 R3 S3 P8 Q16 ; L0 C16X K16X``.
+"""Compact mapping text on our own hardware: ``L2 K2 P4 C3 ; L1 K4 C2 R3 S3 P8 Q16 ; L0 C16X K16X``.
 
-Levels are separated by semicolons, outermost first, loops within a level from outer to inner, and X marks a spatial
-loop (codesign reference, 8.3). The machine has three levels: DRAM, buffers, array. Loops of one iteration may be left out.
+The machine has three levels: dram, buffer, array. Loops of one iteration may be left out (`dataflows.compact`).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Iterator
 
 from dataflows.arch import Accelerator
+from dataflows.compact import Word, read_parts
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
 from dataflows.mapping import Loop, Mapping
-from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, axis_violations, mapping_of
+from dataflows.tiling import LEVELS, OUTER_DIMS, Blocking, Tiling, axis_violations, fixed_residency, mapping_of
 from dataflows.workload import Layer
 
-_LOOP = re.compile(r"(?P<dim>PQ|[NGKCPQRS])(?P<extent>[1-9]\d{0,8})(?P<spatial>X?)")
-Loops = list[tuple[str, int, bool]]
-
-
-def is_compact(text: str) -> bool:
-    """Whether the text starts like a compact mapping."""
-    return re.match(r"\s*L\d+\s+[A-Z]+\d", text) is not None
+Loops = list[Word]
 
 
 def parse_compact(text: str, layer: Layer, acc: Accelerator, source: str) -> tuple[Layer, Tiling]:
@@ -37,9 +30,7 @@ def parse_compact(text: str, layer: Layer, acc: Accelerator, source: str) -> tup
     InfeasibleError
         If an axis of the array is shorter than the loops on it.
     """
-    levels = [_level(part, source) for part in text.split(";") if part.strip()]
-    if len(levels) != 3:
-        raise SpecError(source, f"{len(levels)} levels", "three: DRAM, buffers, array", "write L2 ... ; L1 ... ; L0 ...")
+    levels = _levels(text, source)
     axes = {"PQ" if acc.array.outputs_stay else "C": "rows", "K": "cols"}
     spatial = [Loop(dim, extent, axis=axes.get(dim)) for loops in levels for dim, extent, is_spatial in loops if is_spatial]
     if reasons := axis_violations(spatial, acc, layer.name):
@@ -69,33 +60,33 @@ def _candidates(levels: list[Loops], layer: Layer, acc: Accelerator) -> Iterator
 
 def _mismatch(levels: list[Loops], layer: Layer, acc: Accelerator, tiling: Tiling, source: str) -> SpecError | None:
     nearest = [_significant(loops) for loops in _loops(mapping_of(layer, acc, tiling))]
-    for name, found, walked in zip(("DRAM", "buffer", "array"), levels, nearest, strict=True):
+    for name, found, walked in zip(LEVELS, levels, nearest, strict=True):
         if _significant(found) != walked:
             fix = "use these loops, or other tile sizes"
-            return SpecError(
-                f"{source}: {layer.name}: {name} level", _text(_significant(found)), _text(walked) or "no loops", fix
-            )
+            place = f"{source}: {layer.name}: {name} level"
+            return SpecError(place, _text(_significant(found)) or "no loops", _text(walked) or "no loops", fix)
     return None
 
 
-def _level(part: str, source: str) -> Loops:
-    words = part.split()
-    loops: Loops = []
-    for word in words[1:]:
-        match = _LOOP.fullmatch(word)
-        if not match or not re.fullmatch(r"L\d+", words[0]):
-            raise SpecError(source, word, "DIM and extent, X for a spatial loop", "write for example K32 or C16X")
-        loops.append((match["dim"], int(match["extent"]), bool(match["spatial"])))
-    return loops
+def _levels(text: str, source: str) -> list[Loops]:
+    """Return the loops of every level, outermost first; a level that is left out has none."""
+    levels: list[Loops] = [[] for _ in LEVELS]
+    last = -1
+    for part in read_parts(text, LEVELS, source):
+        fixed_residency(part.label + part.held, source)
+        if part.index <= last:
+            raise SpecError(source, part.label, "levels from the outermost to the innermost, each once", "reorder them")
+        last, levels[part.index] = part.index, list(part.words)
+    return levels
 
 
 def _loops(mapping: Mapping) -> list[Loops]:
-    return [[(loop.dim, loop.extent, loop.axis is not None) for loop in level.loops] for level in mapping.levels]
+    return [[Word(loop.dim, loop.extent, loop.axis is not None) for loop in level.loops] for level in mapping.levels]
 
 
 def _significant(loops: Loops) -> Loops:
-    return [loop for loop in loops if loop[1] > 1]
+    return [loop for loop in loops if loop.extent > 1]
 
 
 def _text(loops: Loops) -> str:
-    return " ".join(f"{dim}{extent}{'X' if spatial else ''}" for dim, extent, spatial in loops)
+    return " ".join(map(str, loops))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from dataflows.compact import is_compact
 from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible, InfeasibleError
-from dataflows.mapping import Mapping, uncommented
+from dataflows.mapping import Level, Mapping, uncommented
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import NestCost, evaluate
+from dataflows.nest.nest import spelled_out
 from dataflows.nest.rules import Rules
-from dataflows.nest.text import is_compact, parse_compact
+from dataflows.nest.text import parse_compact
 from dataflows.workload import Layer
 from systolith import console, pictures
 from systolith.mapping_file import mapping_text, nests, only
@@ -50,7 +52,8 @@ def nest_costs(
         for done, (layer, number) in enumerate(layers):
             tick(done, len(layers), layer.name)
             try:
-                results.append({**_one(layer, arch, found[layer.name], rules, check).to_dict(), "count": number})
+                row = _one(layer, arch, found[layer.name], rules, check).to_dict()
+                results.append({**row, "count": number, "mapping": _said(found[layer.name], arch).to_dict()})
             except InfeasibleError as error:
                 reasons += error.reasons
     if reasons:
@@ -67,11 +70,18 @@ def _one(layer: Layer, arch: Architecture, mapping: Mapping, rules: Rules, check
         raise SpecError(f"{layer.name}: {error.path}", error.found, error.allowed, error.fix) from None
 
 
+def _said(mapping: Mapping, arch: Architecture) -> Mapping:
+    """Return the mapping as results carry it: every level with its tensors, no loops of one iteration."""
+    full = spelled_out(mapping, arch)
+    return Mapping(tuple(Level(level.name, tuple(loop for loop in level.loops if loop.extent > 1)) for level in full.levels))
+
+
 def read(argument: str, layers: list[Layer], arch: Architecture) -> dict[str, Mapping]:
     """Read the mapping of every layer: compact text, a printed nest, YAML, or a list or table of them."""
-    text, source = mapping_text(argument)
+    names = [level.name for level in arch.levels]
+    text, source = mapping_text(argument, names)
     plain = uncommented(text)
-    if is_compact(plain):
+    if is_compact(plain, names):
         return {only(layers, source).name: parse_compact(plain, arch, source)}
     return nests(text, source, layers)
 

@@ -8,19 +8,17 @@ they exceed it the layer is padded to them.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.nest.architecture import Architecture, StorageLevel
-from dataflows.nest.rules import LETTERS, TENSORS
+from dataflows.nest.rules import TENSORS
+from dataflows.residency import letters, resident
 from dataflows.workload import DIMS, Layer
 
-_NAME = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<held>[WIO]*)\])?")
 _ONES: dict[str, int] = dict.fromkeys(DIMS, 1)
 
 
@@ -91,7 +89,8 @@ def bind(layer: Layer, arch: Architecture, mapping: Mapping) -> Nest:
         What is mapped, and where.
     mapping : Mapping
         Outermost level first. Levels are named as in `arch` or ``L0`` (innermost) upwards; levels without loops may be
-        left out. ``NAME[WI]`` says which tensors stay at the level, all that it can hold where nothing is said.
+        left out. ``NAME[WI]`` says which tensors stay at the level, ``NAME[-O]`` which do not; all that it can hold where
+        nothing is said.
 
     Raises
     ------
@@ -109,9 +108,7 @@ def bind(layer: Layer, arch: Architecture, mapping: Mapping) -> Nest:
         index, held = _level(arch, level.name, path)
         if index <= last:
             raise SpecError(path, level.name, "levels from the outermost to the innermost, each once", "reorder them")
-        last, loops[index] = index, level.loops
-        if held is not None:
-            holds[index] = held
+        last, loops[index], holds[index] = index, level.loops, held
     if holds[0] != set(TENSORS):
         raise SpecError(f"mapping: {arch.levels[0].name}", sorted(holds[0]), "all tensors", "all come from and go to this level")
     return _bound(layer, arch, loops[::-1], holds[::-1])
@@ -125,32 +122,21 @@ def spelled_out(mapping: Mapping, arch: Architecture) -> Mapping:
     given = {_level(arch, level.name, "mapping")[0]: level for level in mapping.levels}
     levels = []
     for index, level in enumerate(arch.levels):
-        held = _level(arch, given[index].name, "mapping")[1] if index in given else None
-        held = level.holds if held is None else held
-        letters = "".join(letter for letter, tensor in LETTERS.items() if tensor in held)
+        held = _level(arch, given[index].name, "mapping")[1] if index in given else level.holds
         loops = given[index].loops if index in given else ()
-        levels.append(Level(f"{level.name}[{letters}]", tuple(sorted(loops, key=lambda loop: loop.axis is not None))))
+        levels.append(Level(f"{level.name}[{letters(held)}]", tuple(sorted(loops, key=lambda loop: loop.axis is not None))))
     return Mapping(tuple(levels))
 
 
-@lru_cache(maxsize=4096)
-def _named(text: str) -> tuple[str, frozenset[str] | None] | None:
-    """Split ``NAME[WI]`` into the name and the tensors; None where it has another form."""
-    match = _NAME.fullmatch(text)
-    if not match:
-        return None
-    held = match["held"]
-    return match["name"], None if held is None else frozenset(LETTERS[letter] for letter in held)
-
-
-def _level(arch: Architecture, text: str, path: str) -> tuple[int, frozenset[str] | None]:
-    found = _named(text)
-    if found is None:
-        raise SpecError(path, text, "NAME or NAME[WIO]", "write for example L1[IO]")
-    name, held = found
-    index = arch.index(name)
+def _level(arch: Architecture, text: str, path: str) -> tuple[int, frozenset[str]]:
+    """Return the index of a level and the tensors that stay there."""
+    said = resident(text)
+    if said is None:
+        raise SpecError(path, text, "NAME, NAME[WIO] or NAME[-O]", "write for example L1[IO]")
+    index = arch.index(said.name)
     level = arch.levels[index]
-    if held is not None and not held <= level.holds:
+    held = said.of(level.holds)
+    if not held <= level.holds:
         extra = ", ".join(sorted(held - level.holds))
         raise SpecError(path, f"{extra} held by {level.name}", ", ".join(sorted(level.holds)), "keep only these there")
     return index, held

@@ -12,7 +12,7 @@ from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
 from dataflows.picture.model import Picture
-from dataflows.tiling import violations
+from dataflows.tiling import mapping_of, violations
 from dataflows.workload import Layer
 from systolith import console, pictures, specs
 from systolith.commands.common import Json, NetworkArgument, Seed, emit_json
@@ -154,7 +154,7 @@ def _machine_costs(
             walked, tiling = nests[one.name]
             cycles = schedule(walked, acc, tiling).cycles
             row = evaluate(walked, acc, tiling, cycles=cycles, program_beats=program_beats(acc), check=check).to_dict()
-            results.append({**row, "count": count})
+            results.append({**row, "count": count, "mapping": mapping_of(walked, acc, tiling).to_dict()})
             drawn.append(pictures.machine(walked, acc, tiling, row))
     return results, drawn
 

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
 from dataflows.mapping import AXES, LOOP_DIMS, Level, Loop, Mapping
+from dataflows.nest.rules import LETTERS, TENSORS
+from dataflows.residency import resident
 
 LOOPS = st.builds(
     Loop, st.sampled_from(LOOP_DIMS), st.integers(1, 10**6), st.integers(1, 10**6), st.one_of(st.none(), st.sampled_from(AXES))
@@ -93,12 +95,46 @@ def test_malformed_nests_are_refused(text):
         ({"levels": ["dram"]}, "mapping.levels[0]"),
         ({"levels": [{"loops": []}]}, "mapping.levels[0]"),
         ({"levels": [{"level": "dram", "loops": ["K 4", "K"]}]}, "mapping.levels[0].loops[1]"),
+        ({"levels": [{"level": "dram", "loop": ["K 4"]}]}, "mapping.levels[0].loop"),
+        ({"levels": [{"level": "dram", "residency": ["weights"]}]}, "mapping.levels[0].residency"),
+        ({"levels": [], "colour": "red"}, "mapping.colour"),
+        ({"levels": [], "schema": 99}, "mapping.schema"),
+        ({"levels": [], "schema": "one"}, "mapping.schema"),
+        ({"levels": [{"level": "glb", "holds": "weights"}]}, "mapping.levels[0].holds"),
+        ({"levels": [{"level": "glb", "holds": ["inputs", "weight"]}]}, "mapping.levels[0].holds[1]"),
+        ({"levels": [{"level": "glb", "bypass": [["weights"]]}]}, "mapping.levels[0].bypass[0]"),
+        ({"levels": [{"level": "glb", "holds": ["weights"], "bypass": ["inputs"]}]}, "mapping.levels[0]"),
+        ({"levels": [{"level": "glb[W]", "holds": ["weights"]}]}, "mapping.levels[0]"),
+        ({"levels": [{"level": "glb[-W]", "bypass": []}]}, "mapping.levels[0]"),
     ],
 )
 def test_malformed_dictionaries_name_the_field(data, path):
     with pytest.raises(SpecError) as caught:
         Mapping.from_dict(data)
     assert caught.value.path == path
+
+
+TENSOR_LISTS = st.lists(st.sampled_from(TENSORS), unique=True)
+
+
+@given(TENSOR_LISTS, st.sampled_from(["holds", "bypass"]))
+def test_residency_is_a_list_or_brackets(tensors, key):
+    """Object, YAML and printed nest say it in brackets, whichever way it came."""
+    letters = "".join(letter for letter, tensor in LETTERS.items() if tensor in tensors)
+    brackets = f"[{letters}]" if key == "holds" else f"[-{letters}]" if letters else ""
+    found = Mapping.from_dict({"levels": [{"level": "glb", "loops": ["K 4"], key: tensors}]})
+    assert found == Mapping((Level(f"glb{brackets}", (Loop("K", 4),)),))
+    assert Mapping.from_dict(found.to_dict()) == Mapping.parse(str(found)) == found
+    said = resident(found.levels[0].name)
+    assert said is not None
+    stay = set(tensors) if key == "holds" else set(TENSORS) - set(tensors)
+    assert said.of(frozenset(TENSORS)) == stay
+
+
+def test_only_a_bypassed_tensor_leaves_what_a_level_can_hold():
+    said = resident("glb[-O]")
+    assert said is not None
+    assert said.of(frozenset(("inputs", "outputs"))) == {"inputs"}
 
 
 def test_level_by_name():

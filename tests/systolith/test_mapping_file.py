@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dataflows.cost import evaluate
 from dataflows.errors import SpecError
-from dataflows.mapping import Mapping
+from dataflows.mapping import Level, Mapping
 from dataflows.schedule import schedule
 from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, mapping_of, violations
 from dataflows.workload import Layer
@@ -126,10 +126,21 @@ def test_a_nest_of_the_flattened_layer_fits_the_layer(tmp_path):
         ("layers: [{name: gem, mapping: {levels: []}}]", ["m.yaml", "gemm", "'gem'"]),
         ("layers: [{layer: gemm}]", ["m.yaml:1: layers[0]", "name"]),
         ("dram | for K to 3", ["m.yaml: line 1", "for K to 3"]),
-        ("L2 K3 ; L1 C2", ["m.yaml", "2 levels"]),
+        ("L2 K3 ; L1 C2", ["m.yaml: gemm: dram level", "K3"]),
+        ("L9 K3 ; L5 C2 ; L0 K4X", ["m.yaml: level", "'L9'", "L2 = dram, L1 = buffer, L0 = array"]),
+        ("dram K3 ; bufer C2 ; array K4X", ["'bufer'", "did you mean 'buffer'?"]),
+        ("L2 K3 ; L0 K4X ; L1 C2", ["'L1'", "outermost to the innermost, each once"]),
+        ("L2 K3 ; L1[WI] C2 ; L0 K4X", ["L1[WI]", "fixed", "mode timeloop"]),
+        ("dram K3 buffer C2 ; array K4X", ["m.yaml: dram", "'buffer'", "write ; before buffer"]),
+        ("levels: [{level: dram, loop: [K 4]}]", ["m.yaml:1: levels[0].loop:", "did you mean 'loops'?"]),
+        ("schema: 1\nlevels: []\ncolour: red", ["m.yaml:3: colour", "schema, levels"]),
+        ("levels: []\nschema: 99", ["m.yaml:2: schema", "99", "allowed: 1"]),
+        ("levels: [{level: dram, bypass: [inputs]}]", ["gemm: mapping.levels[0]", "dram[-I]", "fixed", "mode timeloop"]),
+        ("levels: [{level: bufer}]", ["gemm: mapping.levels[0]", "did you mean 'buffer'?"]),
+        ("dram[WIO] | for K in 0..2", ["dram[WIO]", "fixed"]),
         ("L2 K3 ; L1 K3y ; L0 K4X", ["m.yaml", "K3y"]),
-        ("L2 K3 K4 ; L1 C2 ; L0 K4X", ["m.yaml: gemm: DRAM level", "K3 K4"]),
-        ("L2 K9 ; L1 C2 ; L0 C4X K4X", ["gemm: DRAM level", "K5 C3"]),
+        ("L2 K3 K4 ; L1 C2 ; L0 K4X", ["m.yaml: gemm: dram level", "K3 K4"]),
+        ("L2 K9 ; L1 C2 ; L0 C4X K4X", ["gemm: dram level", "K5 C3"]),
     ],
 )
 def test_malformed_mappings(tmp_path, text, words):
@@ -138,6 +149,55 @@ def test_malformed_mappings(tmp_path, text, words):
     with pytest.raises(SpecError) as caught:
         read_mappings(path, [LAYERS[3]], accelerator("ws:rows=4,cols=4"))
     assert not [word for word in words if word not in str(caught.value)], caught.value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "L2: K5 C3 | L1 Q5 K1 | L0: C4X K4X",
+        "dram K5 C3 ; buffer: Q5 ; array C4X K4X",
+        "dram K5 C3 - L1 Q5 - array C4X K4X",
+        "dram K5 C3\n\nL1 Q5\nL0 C4X K4X",
+        "dram K5 C3 ; buffer Q5 ; array C4X K4X",
+    ],
+)
+def test_levels_have_names_and_numbers_and_many_separators(tmp_path, text):
+    layer, acc = Layer.gemm("gemm", M=5, N=17, K=9), accelerator("ws:rows=4,cols=4")
+    path = tmp_path / "m.txt"
+    path.write_text("L2 K5 C3 ; L1 Q5 ; L0 C4X K4X")
+    expected = read_mappings(path, [layer], acc)
+    assert read_mappings(text, [layer], acc) == expected
+    path.write_text(text)
+    assert read_mappings(path, [layer], acc) == expected
+
+
+@pytest.mark.parametrize("text", ["L2 ; L1 ; L0", "L2", "array", "L2 ; L1 C1", "dram - \u2013 buffer", "L0 -"])
+def test_levels_without_loops_may_be_left_out(text):
+    layer, acc = Layer.gemm("dot", M=1, N=1, K=1), accelerator("ws:rows=4,cols=4")
+    ((one, tiling),) = read_mappings(text, [layer], acc).values()
+    assert (one, tiling.blocks, tiling.c_blocks, tiling.p, tiling.q) == (layer, 1, 1, 1, 1)
+
+
+def test_levels_of_a_nest_may_be_numbered(tmp_path):
+    layer, acc = LAYERS[0], accelerator("ws:rows=4,cols=3")
+    mapping = mapping_of(layer, acc, Tiling(2, 1, 3, 4))
+    numbered = Mapping(tuple(Level(f"L{2 - i}", level.loops) for i, level in enumerate(mapping.levels)))
+    for text in texts(layer, numbered).values():
+        (tmp_path / "m.txt").write_text(text)
+        assert read_mappings(tmp_path / "m.txt", [layer], acc) == {layer.name: (layer, Tiling(2, 1, 3, 4))}
+
+
+def test_a_file_is_read_whatever_its_name(tmp_path, monkeypatch):
+    layer, acc = Layer.gemm("gemm", M=5, N=17, K=9), accelerator("ws:rows=4,cols=4")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "L2").write_text("L2 K5 C3 ; L1 Q5 ; L0 C4X K4X")
+    assert read_mappings("L2", [layer], acc) == read_mappings("dram K5 C3 ; L1 Q5 ; L0 C4X K4X", [layer], acc)
+
+
+@pytest.mark.parametrize(("text", "word"), [("", "an empty text"), ("  ", "an empty text"), ("K" * 5000, "name too long")])
+def test_what_is_neither_text_nor_file(text, word):
+    with pytest.raises(SpecError, match=word):
+        read_mappings(text, [LAYERS[3]], accelerator("ws:rows=4,cols=4"))
 
 
 def test_one_nest_is_not_enough_for_two_layers(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -37,6 +38,11 @@ def test_a_published_row(systolith):
 def test_the_same_mapping_in_a_file_in_every_form(systolith, folder):
     texts = {
         "compact.txt": "L2 C5 ; L1 K2X Q6X ; L0[O] C2 K2\n",
+        "named.txt": "dram: C5\nglb: K2X Q6X\nrf[-WI]: C2 K2\n",
+        "holds.yaml": "schema: 1\nlevels:\n- {level: dram, loops: [C 5]}\n- {level: L1, loops: [K 2 on rows, Q 6 on cols]}\n"
+        "- {level: rf, holds: [outputs], loops: [C 2, K 2]}\n",
+        "bypass.yaml": "levels:\n- {level: dram, loops: [C 5]}\n- {level: L1, loops: [K 2 on rows, Q 6 on cols]}\n"
+        "- {level: rf, bypass: [inputs, weights], loops: [C 2, K 2]}\n",
         "printed.txt": "dram[WIO] | for C in 0..5\nglb | spatial on rows K in 0..2\n | spatial on cols Q in 0..6\n"
         "rf[O] | for C in 0..2\n | for K in 0..2\n",
         "nest.yaml": "levels:\n- {level: L2, loops: [C 5]}\n- {level: L1, loops: [K 2 on rows, Q 6 on cols]}\n"
@@ -55,11 +61,57 @@ def test_the_same_mapping_in_a_file_in_every_form(systolith, folder):
     assert rows[0]["check"] == {"equal": True, "differences": []}
 
 
-def test_the_printed_nest_can_be_fed_back(systolith, folder):
-    args = [*SMALL, "--mapping", "L2 C5 ; L1 K2X Q6X ; L0[O] C2 K2"]
-    shown = systolith(*args).out
-    (folder / "m.txt").write_text(shown[shown.index("dram[WIO]") :])
-    assert systolith(*SMALL, "--mapping", "m.txt", "--json").json == systolith(*args, "--json").json
+FED_BACK = {
+    "mode timeloop": ["gemm:M=6,N=4,K=10", "--arch", "tri256", "--mapping", "L2 N1 C5 ; L1 K2X Q6X ; L0[O] C2 K2"],
+    "mode machine": [
+        "conv:K=16,C=8,P=8,Q=8,R=3,S=3", "--arch", "ws:rows=4,cols=4", "--mapping",
+        "dram K2 P4 ; buffer K2 C2 R3 S3 P2 Q8 ; array C4X K4X",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", FED_BACK)
+def test_what_is_printed_can_be_fed_back(systolith, folder, mode):
+    """All of it, the nest alone, and the JSON: with the mapping in it."""
+    args = ["cost", *FED_BACK[mode]]
+    shown, as_json = systolith(*args), systolith(*args, "--json")
+    assert as_json.json[0]["mapping"]["levels"][0]["level"].startswith("dram")
+    assert shown.out.index("cycles") < shown.out.index("\ndram") > 0  # a table comes first
+    texts = {
+        "all.txt": shown.out, "nest.txt": shown.out[shown.out.index("\ndram") :], "m.json": as_json.out,
+        "row.json": json.dumps(as_json.json[0]),
+    }  # fmt: skip
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        assert systolith(*args[:-1], name, "--json").json == as_json.json
+    nest = "\n".join(line for line in shown.out.splitlines() if "|" in line and not line.startswith("#"))
+    assert systolith(*args[:-1], nest, "--json").json == as_json.json
+
+
+def test_tables_without_a_nest_are_refused_with_what_to_do(systolith, folder):
+    (folder / "two.yaml").write_text("- gemm:M=6,N=4,K=10,name=a\n- gemm:M=6,N=4,K=12,name=b\n")
+    nest = "{levels: [{level: rf, loops: [K 4, C 12, Q 6]}]}"
+    (folder / "m.yaml").write_text(f"mappings: {{a: {nest}, b: {nest}}}")
+    args = ["cost", "two.yaml", "--arch", "tri256", "--mapping"]
+    shown, as_json = systolith(*args, "m.yaml"), systolith(*args, "m.yaml", "--json")
+    (folder / "all.txt").write_text(shown.out)
+    ran = systolith(*args, "all.txt")
+    assert ran.code == 2
+    assert "all.txt: found 'tables without a loop nest'" in ran.err
+    assert "--layer NAME" in ran.err
+    (folder / "m.json").write_text(as_json.out)
+    assert systolith(*args, "m.json", "--json").json == as_json.json
+
+
+def test_what_passes_by_a_level_is_what_it_can_hold_but_that(systolith, folder):
+    """Eyeriss keeps no weights in its shared buffer anyway, so that only inputs are left."""
+    args = ["cost", "gemm:M=6,N=4,K=10", "--arch", "eyeriss", "--json", "--mapping"]
+    (row,) = systolith(*args, "dram K4 ; glb[-O] C10 ; pe Q6").json
+    assert set(row["levels"]["glb"]) == {"inputs"}
+    assert row == systolith(*args, "dram K4 ; glb[I] C10 ; pe Q6").json[0]
+    ran = systolith(*args, "dram K4 ; glb[W] C10 ; pe Q6")
+    assert ran.code == 2
+    assert "weights held by glb" in ran.err
 
 
 def test_an_architecture_from_a_file(systolith, folder):
@@ -96,6 +148,10 @@ def test_rules_are_options(systolith):
         ([CONV, "--arch", "ws-8x8", "--mapping", "L2 K4", "--rules", "halo=physical"], 2, ["--rules", "mode timeloop"]),
         (["resnet50", "--arch", "tri256", "--mapping", "L2 K4"], 2, ["--mapping", "add --layer"]),
         ([CONV, "--arch", "tri256", "--mapping", "nowhere.txt"], 2, ["nowhere.txt", "no such file"]),
+        ([CONV, "--arch", "tri256", "--mapping", "L3"], 2, ["--mapping: level", "'L3'", "L2 = dram, L1 = glb, L0 = rf"]),
+        ([CONV, "--arch", "tri256", "--mapping", "L2"], 2, ["conv: mapping: K: found 1", "at least 64"]),
+        ([CONV, "--arch", "tri256", "--mapping", "dram K16 ; gbl"], 2, ["'gbl'", "did you mean 'glb'?"]),
+        ([CONV, "--arch", "tri256", "--mapping", ""], 2, ["--mapping: found 'an empty text'"]),
     ],
 )
 def test_what_is_wrong_is_said_in_one_message(systolith, args, code, words):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataflows.compact import is_compact
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
 from dataflows.mapping import Level, Loop, Mapping
@@ -15,7 +16,7 @@ from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel
 from dataflows.nest.nest import bind, spelled_out
 from dataflows.nest.presets import PRESETS, eyeriss, gemmini_dosa, parameters, tri256
 from dataflows.nest.rules import TENSORS, Rules
-from dataflows.nest.text import is_compact, parse_compact
+from dataflows.nest.text import parse_compact
 from dataflows.workload import Layer
 from tests.dataflows.nest import random_nests
 
@@ -171,7 +172,7 @@ def test_mappings_of_another_form_are_refused(text, words):
         ("scratchpad[O] | for K in 0..4", ["outputs held by scratchpad", "inputs, weights"]),
         ("dram | for K in 0..2 step 3\n | for C in 0..10\n | for Q in 0..6\naccumulator | for K in 0..2", ["step 2"]),
         ("attic | for K in 0..2", ["attic", "L0 = register"]),
-        ("[W] | for K in 0..2", ["NAME or NAME[WIO]"]),
+        ("[W] | for K in 0..2", ["NAME, NAME[WIO] or NAME[-O]"]),
     ],
 )
 def test_nests_that_the_hardware_lacks_are_refused(nest, words):
