@@ -31,8 +31,8 @@ ERROR_CODES = {name: code for name, code, _meaning in ERRORS}
 
 SHELL_COUNTERS: tuple[tuple[str, str], ...] = (
     ("axi_cycles", "from the cycle a layer is started to the cycle after its last write response"),
-    ("axi_read_wait", "cycles in which a read request waits for the bus"),
-    ("axi_write_wait", "cycles in which a write request waits for the bus"),
+    ("axi_read_wait", "cycles in which a read request or burst waits for the bus"),
+    ("axi_write_wait", "cycles in which a write request or burst waits for the bus"),
 )
 """What the shell counts beside `dataflows.counters.COUNTERS`."""
 

@@ -34,6 +34,8 @@ class AddressChannel(wiring.Component):
         A burst goes to the channel.
     answered : In(1)
         The last answer to a burst has come.
+    held : Out(1)
+        A burst waits: for the channel, or because `most` are on their way.
     idle : Out(1)
         No burst waits or is unanswered.
     """
@@ -44,7 +46,7 @@ class AddressChannel(wiring.Component):
             {
                 "bursts": In(stream.Signature(BURST)), "base": In(axi.address_bits - 12),
                 "valid": Out(1), "addr": Out(axi.address_bits), "len": Out(8), "ready": In(1),
-                "issued": Out(1), "answered": In(1), "idle": Out(1),
+                "issued": Out(1), "answered": In(1), "held": Out(1), "idle": Out(1),
             }
         )  # fmt: skip
 
@@ -55,7 +57,8 @@ class AddressChannel(wiring.Component):
         burst = self.bursts.payload
         m.d.comb += [
             self.bursts.ready.eq((~self.valid | self.ready) & (waiting != self.most)),
-            self.issued.eq(self.bursts.valid & self.bursts.ready), self.idle.eq(~self.bursts.valid & (waiting == 0)),
+            self.issued.eq(self.bursts.valid & self.bursts.ready), self.held.eq(self.bursts.valid & ~self.bursts.ready),
+            self.idle.eq(~self.bursts.valid & (waiting == 0)),
         ]  # fmt: skip
         m.d.sync += waiting.eq(waiting + self.issued - self.answered)
         with m.If(self.issued):

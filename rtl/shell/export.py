@@ -6,15 +6,18 @@ import json
 import re
 from typing import Any
 
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import In
+
 from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
 from dataflows.registers import c_macros, describe_registers, markdown_map
 from rtl.emit import SRAM_1R1W, emit
 from rtl.export import c_header, describe, export, fusesoc, prefix, top_name
 from rtl.library import Modules
-from rtl.shell.top import AxiAccelerator
+from rtl.shell.top import AxiAccelerator, axi_members
 
-__all__ = ["axi_top_name", "axi_verilog", "describe_axi", "export_axi"]
+__all__ = ["axi_ports", "axi_top_name", "axi_verilog", "describe_axi", "export_axi"]
 
 _MODULE = re.compile(r"^module (\w+)\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 
@@ -39,6 +42,12 @@ def axi_verilog(acc: Accelerator, axi: AxiOptions, *, memories: bool = True) -> 
     modules.add(top, AxiAccelerator(acc=acc, axi=axi, modules=modules))
     text = emit(modules, top, [SRAM_1R1W])
     return text if memories else text.removesuffix(SRAM_1R1W.read_text(encoding="utf-8").strip("\n") + "\n")
+
+
+def axi_ports(acc: Accelerator, axi: AxiOptions) -> tuple[tuple[str, str, int], ...]:
+    """Return name, direction (``input`` or ``output``) and width of every port of the top module."""
+    members = axi_members(acc, axi).items()
+    return tuple((name, "input" if member.flow == In else "output", Shape.cast(member.shape).width) for name, member in members)
 
 
 def export_axi(acc: Accelerator, axi: AxiOptions) -> dict[str, str]:

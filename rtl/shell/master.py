@@ -79,6 +79,8 @@ class AxiMaster(wiring.Component):
         Forget the error.
     error, response : Out(8), Out(2)
         0, or code and response of the first failed transaction since `clear`.
+    read_waits, write_waits : Out(1)
+        A request or a burst of the kind waits for the bus.
     m_axi_* :
         The AXI4 master.
     """
@@ -91,6 +93,7 @@ class AxiMaster(wiring.Component):
                 "req_valid": In(1), "req_ready": Out(1), "req_write": In(1), "req_addr": In(32), "req_data": In(bits),
                 "rsp_valid": Out(1), "rsp_data": Out(bits),
                 "base": In(axi.address_bits - 12), "idle": Out(1), "clear": In(1), "error": Out(8), "response": Out(2),
+                "read_waits": Out(1), "write_waits": Out(1),
                 **master_read("m_axi", axi, bits), **master_write("m_axi", axi, bits),
             }
         )  # fmt: skip
@@ -111,6 +114,11 @@ class AxiMaster(wiring.Component):
             buffer.issued.eq(writes.issued), self.m_axi_rready.eq(1), self.m_axi_bready.eq(1),
             reads.answered.eq(self.m_axi_rvalid & self.m_axi_rlast), writes.answered.eq(self.m_axi_bvalid),
             self.idle.eq(former.idle & reads.idle & writes.idle & ~self.rsp_valid),
+        ]  # fmt: skip
+        refused = self.req_valid & ~self.req_ready
+        m.d.comb += [
+            self.read_waits.eq(reads.held | (refused & ~self.req_write)),
+            self.write_waits.eq(writes.held | (refused & self.req_write)),
         ]  # fmt: skip
         m.d.sync += self.rsp_valid.eq(self.m_axi_rvalid)
         data = Signal(bits, reset_less=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from amaranth import Cat, ClockDomain, Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
@@ -19,6 +19,14 @@ from rtl.shell.lite import LiteSlave
 from rtl.shell.master import AxiMaster
 from rtl.shell.ports import lite_slave, master_read, master_write
 from rtl.shell.registers import RegisterFile
+
+
+def axi_members(acc: Accelerator, axi: AxiOptions) -> dict[str, Member]:
+    """Return the ports of the top module."""
+    return {
+        "aclk": In(1), "aresetn": In(1), "irq": Out(1), **lite_slave("s_axil"),
+        **master_read("m_axi", axi, acc.beat_bits), **master_write("m_axi", axi, acc.beat_bits),
+    }  # fmt: skip
 
 
 class AxiAccelerator(wiring.Component):
@@ -45,12 +53,7 @@ class AxiAccelerator(wiring.Component):
 
     def __init__(self, *, acc: Accelerator, axi: AxiOptions, modules: Modules | None) -> None:
         self.acc, self.axi, self.modules = acc, axi, modules
-        super().__init__(
-            {
-                "aclk": In(1), "aresetn": In(1), "irq": Out(1), **lite_slave("s_axil"),
-                **master_read("m_axi", axi, acc.beat_bits), **master_write("m_axi", axi, acc.beat_bits),
-            }
-        )  # fmt: skip
+        super().__init__(axi_members(acc, axi))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -78,8 +81,7 @@ class AxiAccelerator(wiring.Component):
             banks.restart.eq(layers.start), banks.capture.eq(layers.capture), layers.captured.eq(banks.captured),
             banks.reset.eq(layers.clear), regs.error_response.eq(master.response),
         ]  # fmt: skip
-        waits = core.mem_req_valid & ~master.req_ready
-        m.d.comb += banks.events.eq(Cat(layers.running, waits & ~core.mem_req_write, waits & core.mem_req_write))
+        m.d.comb += banks.events.eq(Cat(layers.running, master.read_waits, master.write_waits))
         return m
 
     def _part(self, m: Module, name: str, kind: type[wiring.Component], **parameters: Any) -> Any:

@@ -122,28 +122,28 @@ def unpack_outputs(layer: Layer, acc: Accelerator, beats: NDArray[np.uint8]) -> 
 
 
 def memory_image(
-    layer: Layer, acc: Accelerator, tiling: Tiling, tensors: LayerTensors
+    layer: Layer, acc: Accelerator, tiling: Tiling, tensors: LayerTensors, base: int = 0
 ) -> tuple[NDArray[np.uint8], Placement, LayerProgram]:
-    """Lay a layer out in memory, ready to run.
+    """Lay a layer out in memory from beat `base` on, ready to run.
 
     Returns
     -------
-    image : ndarray, shape (beats up to the outputs, bus_bytes), uint8
+    image : ndarray, shape (beats from `base` up to the outputs, bus_bytes), uint8
     placement : Placement
     program : LayerProgram
     """
-    where = place(layer, acc, tiling)
+    where = place(layer, acc, tiling, base)
     post = Postprocess(tensors.input_zero_point, tensors.output_zero_point, tensors.low, tensors.high)
     program = compile_layer(layer, acc, tiling, where, post)
     words = np.array(program.words(), dtype="<u4").view(np.uint8)
     size = acc.memory.bus_bytes
-    image = np.zeros((where.outputs, size), dtype=np.uint8)
-    image.reshape(-1)[where.program * size : where.program * size + len(words)] = words
+    image = np.zeros((where.outputs - base, size), dtype=np.uint8)
+    image.reshape(-1)[: len(words)] = words  # the program comes first
     parts = (
         (where.scales, pack_scales(layer, acc, tensors)),
         (where.weights, pack_weights(layer, acc, tiling, tensors.weights)),
         (where.inputs, pack_inputs(layer, acc, tensors.inputs)),
     )
     for start, beats in parts:
-        image[start : start + len(beats)] = beats
+        image[start - base : start - base + len(beats)] = beats
     return image, where, program

@@ -1,0 +1,69 @@
+"""Drive an accelerator with the AXI shell by a script of register accesses, memory contents and faults."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dataflows.arch import Accelerator
+from dataflows.axi import AxiOptions
+from rtl.shell.export import axi_ports, axi_top_name, axi_verilog
+from sim.bench.axi_top import TOP, axi_bench_verilog, bench_ports
+from sim.runner import Build, Simulator, build, run
+
+Step = dict[str, Any]
+
+
+def step(do: str, **values: Any) -> Step:
+    """Return a step: the name of a method of `sim.bench.cocotb_axi.Bench` and its arguments."""
+    return {"do": do, **values}
+
+
+def build_axi(acc: Accelerator, axi: AxiOptions, *, simulator: Simulator = "verilator", waves: bool = False) -> Build:
+    """Build the bench of a design, or find it in the cache."""
+    ports = axi_ports(acc, axi)
+    text = axi_bench_verilog(axi_verilog(acc, axi), axi_top_name(acc), ports, acc, axi)
+    return build(text, TOP, bench_ports(ports), waves=waves, simulator=simulator)
+
+
+def run_script(
+    made: Build, steps: Sequence[Step], files: Mapping[str, bytes] | None = None, *, waves: Path | None = None,
+    timeout: float = 3600,
+) -> tuple[list[Any], dict[str, bytes]]:  # fmt: skip
+    """Run a script from reset.
+
+    Parameters
+    ----------
+    made : Build
+        From `build_axi`.
+    steps : sequence of Step
+        In order; the first should be ``reset``.
+    files : mapping of str to bytes
+        What ``load`` steps name.
+    waves : Path, optional
+        Record waves here.
+    timeout : float
+        Seconds.
+
+    Returns
+    -------
+    results : list
+        One entry per step.
+    dumps : dict of str to bytes
+        What ``dump`` steps have written.
+
+    Raises
+    ------
+    CheckFailed
+        The simulation broke, or one of the bus models found its protocol violated.
+    """
+    with tempfile.TemporaryDirectory(prefix="systolith-") as scratch:
+        work = Path(scratch)
+        for name, content in (files or {}).items():
+            (work / name).write_bytes(content)
+        params = {"steps": list(steps)}
+        found = run(made, "sim.bench.cocotb_axi", params=params, work=work, waves=waves, timeout=timeout)
+        names = [each["file"] for each in steps if each["do"] == "dump"]
+        return found["results"], {name: (work / name).read_bytes() for name in names}
