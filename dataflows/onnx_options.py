@@ -105,6 +105,8 @@ def _word(text: str, key: str, value: str) -> bool:
 
 def _sizes(text: str, key: str, value: str) -> int | tuple[int, ...]:
     if not _SIZE.fullmatch(value) or not all(map(int, value.split("x"))):
+        if key == "size":
+            raise SpecError(f"{text}: size", value, "HxW with two positive integers", "write for example size=320x320")
         fix = suggestion(key, ("size", *CHOICES), "correct the size")
         raise SpecError(f"{text}: {key}", value, "a positive integer, or several joined by x", fix)
     return tuple(map(int, value.split("x"))) if "x" in value else int(value)

@@ -167,7 +167,7 @@ def _scalesim(text: str, given: dict[str, str]) -> Callable[[Layer], dict[str, A
         return {
             "schema": 1, "layer": layer.name, **found.to_dict(), "bound_cycles": found.cycles, "macs": layer.macs,
             "floor_cycles": floors(layer, rows * cols).cycles, "below_floor": [each.to_dict() for each in short],
-            "rules": {"rows": rows, "cols": cols, "dataflow": dataflow},
+            "rules": {"rows": rows, "cols": cols, "dataflow": dataflow}, "technology": None,
         }  # fmt: skip
 
     return cost

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from dataflows.arch import Accelerator, Array, Memory
 from dataflows.documents import validate
 from dataflows.errors import SpecError
-from dataflows.nest.presets import PRESETS
 from dataflows.yaml_lines import Document, parse_yaml, read_yaml
 from systolith import presets
-from systolith.textspec import integer, pairs, split_head, suggestion
+from systolith.arch_names import Use, unknown
+from systolith.textspec import integer, pairs, split_head
 
 ENGINES = {
     "ws": "weight stationary: each PE keeps one weight, inputs travel along rows, partial sums down columns",
@@ -67,13 +67,15 @@ class AcceleratorModel(_Strict):
     tile_blocks: Int | None = None
 
 
-def accelerator(text: str) -> Accelerator:
+def accelerator(text: str, use: Use = "map") -> Accelerator:
     """Read an accelerator argument.
 
     Parameters
     ----------
     text : str
         A YAML path, a folder holding ``design.yaml``, a preset name, ``preset:key=value,...`` or ``ws:rows=3,cols=7,...``.
+    use : str
+        What else the command takes, for the message about other text (`systolith.arch_names`).
 
     Raises
     ------
@@ -95,9 +97,7 @@ def accelerator(text: str) -> Accelerator:
             raise SpecError(path, error.found, error.allowed, error.fix) from None
     if Path(head).suffix in (".yaml", ".yml", ".json") or "/" in head:
         read_yaml(path, WhatItIs)  # raises: the file is missing or unreadable
-    known = [*ENGINES, *presets.names()]
-    fix = f"{head} can only be costed" if head in PRESETS else suggestion(head, known, "see `systolith presets`")
-    raise SpecError("accelerator", text, ", ".join(known) + ", or a YAML file", fix)
+    raise unknown(text, use)
 
 
 def preset(name: str) -> Accelerator:

@@ -27,6 +27,8 @@ def pairs(rest: str, argument: str, allowed: Iterable[str]) -> dict[str, str]:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:
             raise SpecError(argument, part, "key=value entries separated by commas", "write for example rows=8")
+        if not known:
+            raise SpecError(f"{argument}: {key}", value, "no parameters", f"write {argument.partition(':')[0]} alone")
         if key not in known:
             raise SpecError(f"{argument}: {key}", value, ", ".join(known), suggestion(key, known))
         if key in found:

@@ -67,29 +67,28 @@ def cost(
         if json:
             emit_json(results, seed)
         return
+    target = nest_spec.find(arch) or specs.accelerator(arch, "cost")
     if mapping is None:
         fix = "add --mapping; only other tools and published machines come with one; `systolith map` finds one for our hardware"
         raise SpecError("--mapping", "nothing", "compact text, or a file with the mapping of every layer", fix)
     chosen = only(find(network), layer).distinct()
-    nest_arch = nest_spec.find(arch)
-    if nest_arch is not None:
-        results, nests = nest_cost.nest_costs(chosen, nest_arch, mapping, nest_spec.rules(rules), check=check)
+    if not isinstance(target, Accelerator):
+        results, nests = nest_cost.nest_costs(chosen, target, mapping, nest_spec.rules(rules), check=check)
         if not json:
-            nest_cost.show(results, nests, nest_arch, (one for one, _ in chosen))
+            nest_cost.show(results, nests, target, (one for one, _ in chosen))
         if html:
-            drawn = pictures.timeloop(results, (one for one, _ in chosen), nests, nest_arch)
-            pictures.write(html, f"{network} on {nest_arch.name}, mode timeloop", nest_cost.KEYS, results, drawn)
+            drawn = pictures.timeloop(results, (one for one, _ in chosen), nests, target)
+            pictures.write(html, f"{network} on {target.name}, mode timeloop", nest_cost.KEYS, results, drawn)
     else:
         if rules is not None:
             raise SpecError("--rules", rules, "an architecture of mode timeloop", "leave it out: the rules are the hardware's")
-        acc = specs.accelerator(arch)
-        results, drawn = _machine_costs(chosen, acc, mapping, check)
+        results, drawn = _machine_costs(chosen, target, mapping, check)
         if not json:
-            console.show_table(f"{acc.name}, per layer", KEYS, ([row[key] for key in KEYS] for row in results))
+            console.show_table(f"{target.name}, per layer", KEYS, ([row[key] for key in KEYS] for row in results))
             if len(drawn) == 1:
                 pictures.show(drawn[0])
         if html:
-            pictures.write(html, f"{network} on {acc.name}", KEYS, results, drawn)
+            pictures.write(html, f"{network} on {target.name}", KEYS, results, drawn)
     if json:
         emit_json(results, seed)
     if check:

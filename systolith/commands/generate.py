@@ -22,7 +22,7 @@ def generate(arch: ArchArgument, output: Out = Path("out"), json: Json = False, 
 
             files.update(export_array(array, name))
     else:
-        acc = specs.accelerator(arch)
+        acc = specs.accelerator(arch, "hardware")
         name, parameters = acc.name, acc.to_dict()
         with output_folder(output) as files:
             from rtl.export import export

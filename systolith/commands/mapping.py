@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
@@ -16,13 +17,14 @@ from dataflows.tiling import Tiling
 from dataflows.workload import Layer, Network
 from systolith import console, pictures, specs
 from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
-from systolith.textspec import suggestion
 
 if TYPE_CHECKING:
     from mappers.base import Mapper
     from mappers.network import LayerMapping
 
 KEYS = ("name", "count", "cycles", "energy_pj", "edp", "utilization", "bound", "evaluated")
+NAMED_LAYERS = 5
+"""Layers that a message names; a network has hundreds."""
 
 
 class Objective(StrEnum):
@@ -106,12 +108,21 @@ def make(name: MapperName) -> Mapper:
     return known[name]()
 
 
+def _no_layer(net: Network, name: str) -> SpecError:
+    """Return the error for a layer that `net` does not have, with those of the nearest names."""
+    names = list(dict.fromkeys(layer.name for layer in net.layers))
+    near = difflib.get_close_matches(name, names, n=NAMED_LAYERS, cutoff=0.5)
+    shown = (near + [each for each in names if each not in near])[:NAMED_LAYERS]
+    rest = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    see = f"see `systolith networks {net.name}`"
+    return SpecError("--layer", name, ", ".join(shown) + rest, f"did you mean {near[0]!r}?" if near else see)
+
+
 def only(net: Network, name: str | None) -> Network:
     """Return the network cut down to the layer called `name`, or unchanged."""
     if name is None:
         return net
     layers = [layer for layer in net.layers if layer.name == name]
     if not layers:
-        names = [layer.name for layer in net.layers]
-        raise SpecError("--layer", name, ", ".join(names), suggestion(name, names, f"see `systolith networks {net.name}`"))
+        raise _no_layer(net, name)
     return replace(net, layers=tuple(layers), parameters=layers[0].parameters)

@@ -76,7 +76,7 @@ def _source(arch: str, which: Which | None) -> Part:  # after everything that is
     found = spatial_spec.find(arch)
     if found is not None:
         return array_part(found[1], found[0], which.value if which else "array")
-    return accelerator_part(specs.accelerator(arch), which.value if which else "accelerator")
+    return accelerator_part(specs.accelerator(arch, "hardware"), which.value if which else "accelerator")
 
 
 def _cells(of: tuple[str, Which | None], name: str | None, flat: bool, output: Path | None, quiet: bool) -> dict[str, Any]:

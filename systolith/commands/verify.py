@@ -38,7 +38,7 @@ def verify(
     if (spatial := spatial_spec.find(arch)) is not None:
         name, design = spatial
     else:
-        design = specs.accelerator(arch)
+        design = specs.accelerator(arch, "hardware")
         name = design.name
     if waves is not None:
         prepare(waves.parent)

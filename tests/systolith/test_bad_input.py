@@ -21,6 +21,24 @@ CASES = {
     "unknown simulator": (None, ["verify", "ws-8x8", "--simulator", "vcs"], 2, ["--simulator", "vcs", "verilator"]),
     "unknown network": (None, ["networks", "resnet55"], 2, ["resnet55", "resnet50"]),
     "unknown preset": (None, ["generate", "ws-16x61"], 2, ["ws-16x61", "ws-16x16"]),
+    "array that is none": (None, ["generate", "array_wss:rows=3"], 2, ["array_wss", "array_os", "did you mean 'array_ws'?"]),
+    "array without a memory, to map on": (None, ["map", CONV, "--arch", "array_ws:rows=3"], 2, ["array_ws has no memory"]),
+    "hardware that can only be costed": (None, ["verify", "maestro:dataflow=kcp_ws,pes=4"], 2, ["maestro can only be costed"]),
+    "preset of mode timeloop that is none": (
+        None, ["cost", CONV, "--arch", "gemini_dosa:dim=4", "--mapping", "L0"], 2, ["did you mean 'gemmini_dosa'?", "tri256"],
+    ),
+    "the same without parameters": (None, ["cost", CONV, "--arch", "tri265", "--mapping", "L0"], 2, ["did you mean 'tri256'?"]),
+    "other tool that is none": (None, ["cost", CONV, "--arch", "maestr:pes=4"], 2, ["did you mean 'maestro'?", "scalesim"]),
+    "published machine that is none": (None, ["cost", CONV, "--arch", "zhang16"], 2, ["did you mean 'zhang15'?"]),
+    "preset without parameters": (
+        None, ["cost", CONV, "--arch", "tri256:rows=4", "--mapping", "L0"], 2, ["no parameters", "write tri256 alone"],
+    ),
+    "preset beyond all chips": (
+        None, ["cost", CONV, "--arch", "gemmini_dosa:dim=99999999999", "--mapping", "L0"], 2,
+        ["gemmini_dosa: dim: found 99999999999", "at most 4,096"],
+    ),
+    "size that is a word": (None, ["networks", "resnet50:size=abc"], 2, ["'abc'", "HxW", "size=320x320"]),
+    "mapping that is empty": (None, ["cost", CONV, "--arch", "ws-8x8", "--mapping", ""], 2, ["--mapping: found 'an empty text'"]),
     "engine without columns": (None, ["generate", "ws:rows=3"], 2, ["ws:rows=3", "cols"]),
     "engine with a word for a number": (None, ["generate", "ws:rows=three,cols=7"], 2, ["rows", "three", "integer"]),
     "engine with a value out of range": (None, ["generate", "ws:rows=0,cols=7"], 2, ["array.rows", "0", "256"]),
@@ -93,6 +111,15 @@ CASES = {
     "exploration below a file": (SPEC, ["explore", "{}", "-o", "{}/out"], 2, ["{}/out", "folder"]),
     "waves below a file": (DESIGN, ["verify", "ws-8x8", "--waves", "{}/out.vcd"], 2, ["{}", "folder"]),
 }  # fmt: skip
+
+
+def test_a_layer_that_is_not_there_names_few_others(systolith):
+    for name, words in {"nope": "`systolith networks resnet50`", "gpu_0_conv2": "did you mean 'gpu_0_conv1'?"}.items():
+        ran = systolith("map", "resnet50", "--arch", "ws-8x8", "--layer", name)
+        assert (ran.code, ran.out) == (2, "")
+        assert len(ran.err) < 300
+        assert " and 49 more; " in ran.err  # 54 in all
+        assert words in ran.err
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

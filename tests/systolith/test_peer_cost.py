@@ -25,6 +25,7 @@ def test_measured_rows(systolith):
     assert "0.23 pJ a MAC" in row["technology"]
     (row,) = systolith("cost", CONV2, "--arch", WS, "--json").json
     assert (row["mode"], row["layer"], row["cycles"], row["floor_cycles"]) == ("scalesim", "conv", 116_279, 112_896)
+    assert row["technology"] is None  # it has no energy
     assert row["rules"] == {"rows": 32, "cols": 32, "dataflow": "ws"}
 
 

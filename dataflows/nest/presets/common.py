@@ -15,11 +15,18 @@ def same(pj: float) -> Triple:
     return (pj, pj, pj)
 
 
+MOST = {
+    "dim": 4096, "rows": 4096, "cols": 4096, "pes": 1 << 20, "rf_bytes": 1 << 20, "scratchpad_kb": 1 << 20,
+    "accumulator_kb": 1 << 20, "buffer_kb": 1 << 20,
+}  # fmt: skip
+"""Largest values of parameters: 16 million PEs and 1 GB on a chip, beyond which figures fitted to real chips say nothing."""
+
+
 def positive(name: str, **values: int) -> None:
-    """Raise `SpecError` for a parameter that is no positive integer."""
+    """Raise `SpecError` for a parameter that is no integer from 1 to its largest value (`MOST`)."""
     for key, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise SpecError(f"{name}: {key}", value, "a positive integer", "correct the value")
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST[key]:
+            raise SpecError(f"{name}: {key}", value, f"a positive integer, at most {MOST[key]:,}", "correct the value")
 
 
 def near_square(pes: int) -> tuple[int, int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
+from dataflows.errors import SpecError
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import NestCost, evaluate
-from dataflows.nest.presets import PRESETS
+from dataflows.nest.presets import PRESETS, parameters
+from dataflows.nest.presets.common import MOST
 from dataflows.nest.presets.isca16 import buffer_bytes
 from dataflows.nest.rules import Rules
 from dataflows.nest.text import parse_compact
@@ -258,3 +262,14 @@ def test_zeros_save_what_the_machine_is_said_to_save(name, weights, inputs, time
     sparse = evaluate(layer, arch, parse_compact(text, arch))
     assert sparse.times["compute"] == time * dense.times["compute"]
     assert sparse.energy_by_level["mac"]["macs"] == pytest.approx(energy * dense.energy_by_level["mac"]["macs"])
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if parameters(name)])
+def test_parameters_have_limits_within_which_all_is_built(name):
+    keys = list(parameters(name))
+    for values in product(*((1, MOST[key]) for key in keys)):
+        arch = PRESETS[name](**dict(zip(keys, values, strict=True)))
+        assert Architecture.from_dict(arch.to_dict()) == arch
+    for key, wrong in product(keys, (0, -1, MOST[keys[0]] * MOST[keys[-1]] * 10**6, True, 1.5)):
+        with pytest.raises(SpecError, match=f"^{name}: {key}: .*at most"):
+            PRESETS[name](**{key: wrong})

@@ -1,0 +1,53 @@
+"""What an architecture argument may begin with, by kind, and what to say about a name that does not fit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dataflows.errors import SpecError, suggestion
+
+Use = Literal["map", "cost", "hardware"]
+KINDS: dict[Use, tuple[str, ...]] = {
+    "map": ("engines", "accelerators"),
+    "cost": ("engines", "accelerators", "mode timeloop", "other tools", "published machines"),
+    "hardware": ("engines", "accelerators", "arrays"),
+}
+"""Kinds of names that commands take: `map`; `cost`; `generate`, `verify` and `synthesize`."""
+ONLY = {
+    "mode timeloop": "can only be costed",
+    "other tools": "can only be costed",
+    "published machines": "can only be costed",
+    "arrays": "has no memory around it: it can be generated, verified and synthesized",
+}
+
+
+def names() -> dict[str, tuple[str, ...]]:
+    """Return all names by kind."""
+    from dataflows.machines import MACHINES
+    from dataflows.nest.presets import PRESETS
+    from dataflows.spatial.named import NAMED
+    from systolith import presets
+    from systolith.peer_cost import MODES
+    from systolith.specs import ENGINES
+
+    return {
+        "engines": tuple(ENGINES),
+        "accelerators": presets.names(),
+        "mode timeloop": tuple(PRESETS),
+        "other tools": MODES,
+        "published machines": tuple(name for name in MACHINES if name not in PRESETS),
+        "arrays": tuple(NAMED),
+    }
+
+
+def unknown(text: str, use: Use) -> SpecError:
+    """Return the error for an architecture that a command does not take: what it takes, and the nearest name of those."""
+    head, found = text.partition(":")[0].strip(), names()
+    allowed = {kind: found[kind] for kind in KINDS[use]}
+    other = next((kind for kind, known in found.items() if kind not in allowed and head in known), None)
+    if other:
+        fix = f"{head} {ONLY[other]}"
+    else:
+        fix = suggestion(head, [name for known in allowed.values() for name in known], "see `systolith presets` and `engines`")
+    listed = "; ".join(f"{kind}: {', '.join(known)}" for kind, known in allowed.items())
+    return SpecError("architecture", text, f"{listed}; or a YAML file", fix)
