@@ -108,7 +108,8 @@ class Bench:
 
     async def dump(self, address: int, size: int, file: str) -> None:
         """Read memory into a file."""
-        (job_directory() / file).write_bytes(bytes(self.memory.read(address, size)))
+        content: Any = self.memory.read(address, size)
+        (job_directory() / file).write_bytes(content)
 
     async def write(self, offset: int, value: int, size: int = 4) -> int:
         """Write the low `size` bytes to a register; return BRESP."""
@@ -174,9 +175,15 @@ async def script(dut: Any) -> None:
     """Do the steps of job.json in order."""
     work = job_directory()
     logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)  # the bus models report every burst
-    dut.aresetn.value = 0
-    Clock(dut.aclk, PERIOD_NS, "ns", impl="gpi").start()
+    # The bus models notice a reset by its edge, and must not see a clock edge before it: nothing is defined then.
+    dut.aclk.value = 0
+    dut.aresetn.value = 1
+    await Timer(PERIOD_NS, "ns")
     bench = Bench(dut)
+    await Timer(PERIOD_NS, "ns")
+    dut.aresetn.value = 0
+    await Timer(PERIOD_NS, "ns")
+    Clock(dut.aclk, PERIOD_NS, "ns", impl="gpi").start()
     results = []
     for step in json.loads((work / "job.json").read_text())["steps"]:
         values = dict(step)

@@ -6,7 +6,7 @@
 // bit 3: WLAST at the wrong beat, or data without an address
 // bit 4: more bursts on their way than READS or WRITES
 // bit 5: a response that was not asked for, or was refused, in a direction where the accelerator always takes them
-// bit 6: valid during reset
+// bit 6: valid during reset, from its second cycle on
 
 // A channel keeps what it offers.
 module axi_stable #(
@@ -77,14 +77,15 @@ module axi_monitor #(
     reg [7:0]  beat;
     reg [5:0]  sticky;
     reg        early;
-    reg        timing;
+    reg        timing, in_reset;
     reg [15:0] waited;
     assign faults = {early, sticky[5:1], sticky[0] | ar_fault | aw_fault | w_fault};
 
     always @(posedge clk) begin
+        in_reset <= !resetn;
         if (!resetn) begin
             {sticky, open_reads, open_writes, announced_count, seen_count, compared, beat, bursts, beats} <= 0;
-            early <= early | arvalid | awvalid | wvalid;
+            if (in_reset && (arvalid || awvalid || wvalid)) early <= 1;
             timing <= 0;
             read_latency <= 16'hFFFF;
         end else begin
@@ -126,5 +127,5 @@ module axi_monitor #(
             beats <= beats + (ar_taken ? arlen + 1 : 0) + (aw_taken ? awlen + 1 : 0);
         end
     end
-    initial early = 0;
+    initial {early, in_reset} = 0;
 endmodule
