@@ -41,13 +41,16 @@ def names() -> dict[str, tuple[str, ...]]:
 
 
 def unknown(text: str, use: Use) -> SpecError:
-    """Return the error for an architecture that a command does not take: what it takes, and the nearest name of those."""
+    """Return the error for an architecture that a command does not take: what it takes, and the nearest name."""
     head, found = text.partition(":")[0].strip(), names()
     allowed = {kind: found[kind] for kind in KINDS[use]}
     other = next((kind for kind, known in found.items() if kind not in allowed and head in known), None)
     if other:
         fix = f"{head} {ONLY[other]}"
-    else:
-        fix = suggestion(head, [name for known in allowed.values() for name in known], "see `systolith presets` and `engines`")
+    else:  # names of other kinds only where none of these is near
+        fix = suggestion(head, [name for known in allowed.values() for name in known], "")
+        fix = fix or suggestion(
+            head, [name for known in found.values() for name in known], "see `systolith presets` and `engines`"
+        )
     listed = "; ".join(f"{kind}: {', '.join(known)}" for kind, known in allowed.items())
     return SpecError("architecture", text, f"{listed}; or a YAML file", fix)

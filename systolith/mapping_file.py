@@ -16,7 +16,7 @@ from dataflows.tiling import LEVELS, Tiling, by_name, tiling_of
 from dataflows.workload import Layer
 from dataflows.yaml_lines import Document, parse_yaml, read_text
 from systolith.compact import parse_compact
-from systolith.textspec import suggestion
+from systolith.textspec import is_file, suggestion
 
 WHAT = "a mapping: YAML with levels, a printed loop nest, or the JSON of `systolith map`"
 
@@ -37,7 +37,7 @@ def mapping_text(argument: str | Path, names: Sequence[str]) -> tuple[str, str]:
     names : sequence of str
         Levels of the architecture.
     """
-    if isinstance(argument, str) and not _is_file(argument):
+    if isinstance(argument, str) and not is_file(argument):
         if not argument.strip():
             raise SpecError(
                 "--mapping", "an empty text", f"compact text, or a file with {WHAT}", "write for example 'L1 K4 ; L0 C8'"
@@ -45,12 +45,6 @@ def mapping_text(argument: str | Path, names: Sequence[str]) -> tuple[str, str]:
         if is_compact(uncommented(argument), names) or _first_line_of_nest(argument) == 0:
             return argument, "--mapping"
     return read_text(argument, WHAT), str(argument)
-
-
-def _is_file(text: str) -> bool:
-    with suppress(OSError, ValueError):  # too long for a name, or with characters that names do not have
-        return Path(text).is_file()
-    return False
 
 
 def _first_line_of_nest(text: str) -> int | None:

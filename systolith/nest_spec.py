@@ -11,7 +11,7 @@ from dataflows.nest.architecture import Architecture
 from dataflows.nest.presets import PRESETS, parameters
 from dataflows.nest.rules import CHOICES, Rules
 from dataflows.yaml_lines import Document, read_yaml
-from systolith.textspec import integer, pairs, split_head
+from systolith.textspec import integer, is_file, pairs, split_head
 
 WHAT = "an architecture: a YAML file with a list of levels"
 
@@ -39,7 +39,7 @@ def find(text: str) -> Architecture | None:
         given = pairs(rest, text, parameters(head))
         return PRESETS[head](**{key: integer(value, f"{text}: {key}") for key, value in given.items()})
     path = Path(text)
-    if path.is_file() and path.suffix.lower() in (".yaml", ".yml", ".json"):
+    if is_file(text) and path.suffix.lower() in (".yaml", ".yml", ".json"):
         document = read_yaml(path, WHAT)
         if isinstance(document.data, dict) and "levels" in document.data:
             return from_document(document)

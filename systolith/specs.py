@@ -14,7 +14,7 @@ from dataflows.errors import SpecError
 from dataflows.yaml_lines import Document, parse_yaml, read_yaml
 from systolith import presets
 from systolith.arch_names import Use, unknown
-from systolith.textspec import integer, pairs, split_head
+from systolith.textspec import integer, is_file, pairs, split_head
 
 ENGINES = {
     "ws": "weight stationary: each PE keeps one weight, inputs travel along rows, partial sums down columns",
@@ -83,9 +83,9 @@ def accelerator(text: str, use: Use = "map") -> Accelerator:
         When `text` is none of these, or a value is out of range.
     """
     path = Path(text)
-    if path.is_dir() and (path / "design.yaml").is_file():
+    if is_file(f"{text}/design.yaml"):
         path = path / "design.yaml"
-    if path.is_file():
+    if is_file(str(path)):
         return from_document(read_yaml(path, WhatItIs), path.stem)
     head, rest = split_head(text)
     if head in ENGINES or head in presets.names():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
 from dataflows.errors import SpecError, suggestion
 
@@ -11,6 +13,13 @@ def split_head(text: str) -> tuple[str, str]:
     """Split ``HEAD:rest`` at the first colon; rest is empty when there is none."""
     head, _, rest = text.partition(":")
     return head.strip(), rest
+
+
+def is_file(text: str) -> bool:
+    """Whether the text is the path of a file; text that no path can be, such as a mapping, is none."""
+    with suppress(OSError, ValueError):  # too long for a name, or with characters that names do not have
+        return Path(text).is_file()
+    return False
 
 
 def pairs(rest: str, argument: str, allowed: Iterable[str]) -> dict[str, str]:

@@ -28,6 +28,10 @@ CASES = {
         None, ["cost", CONV, "--arch", "gemini_dosa:dim=4", "--mapping", "L0"], 2, ["did you mean 'gemmini_dosa'?", "tri256"],
     ),
     "the same without parameters": (None, ["cost", CONV, "--arch", "tri265", "--mapping", "L0"], 2, ["did you mean 'tri256'?"]),
+    "the same where it can only be costed": (None, ["map", CONV, "--arch", "tri265"], 2, ["did you mean 'tri256'?", "ws-8x8"]),
+    "architecture of many letters": (None, ["cost", CONV, "--arch", "a" * 300, "--mapping", "L0"], 2, ["aaa", "see `systolith"]),
+    "hardware of many letters": (None, ["generate", "a" * 300], 2, ["aaa", "see `systolith"]),
+    "mapping of many letters": (None, ["cost", CONV, "--arch", "ws-8x8", "--mapping", "a" * 300], 2, ["aaa", "name too long"]),
     "other tool that is none": (None, ["cost", CONV, "--arch", "maestr:pes=4"], 2, ["did you mean 'maestro'?", "scalesim"]),
     "published machine that is none": (None, ["cost", CONV, "--arch", "zhang16"], 2, ["did you mean 'zhang15'?"]),
     "preset without parameters": (
