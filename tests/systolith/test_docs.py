@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dataflows.layer_text import parse_layer
 from dataflows.mapping import Mapping
@@ -36,6 +37,16 @@ def test_every_way_to_write_a_mapping_is_the_same_mapping(tmp_path):
         path.write_text(block)
         _, tiling = read_mappings(path, [layer], acc)["conv"]
         assert (tiling.blocks, tiling.c_blocks, tiling.p, tiling.q) == (2, 2, 2, 8)
+
+
+def test_lists_of_the_manual_are_its_brackets():
+    text = (ROOT / "docs/mappings.md").read_text().partition("## Residency")[2]
+    rows = re.findall(r"^\| `(\{.*?\})` \| `(\{.*?\})` \|$", text, re.MULTILINE)
+    assert len(rows) == 2
+    for row in rows:
+        listed, bracketed = (Mapping.from_dict({"levels": [yaml.safe_load(entry)]}) for entry in row)
+        assert listed == bracketed
+        assert "[" in listed.levels[0].name
 
 
 def test_the_picture_in_the_manual_is_what_is_printed(systolith, folder, monkeypatch):

@@ -135,6 +135,17 @@ def test_rules_are_options(systolith):
     assert row["levels"]["scratchpad"]["inputs"]["writes"] == 942_564
 
 
+def test_a_short_layer_may_be_bound_by_its_ramp(systolith):
+    """A single step: the first weight and input come in one after the other, the product goes out."""
+    args = ["cost", "gemm:M=1,N=1,K=1", "--arch", "gemmini_dosa", "--mapping", "L0", "--json"]
+    (row,) = systolith(*args, "--rules", "ramp=once").json
+    assert row["bound"] == "ramp"
+    assert row["cycles"] == row["cycles_by_limit"]["ramp"] + max(
+        took for name, took in row["cycles_by_limit"].items() if name != "ramp"
+    )
+    assert systolith(*args).json[0]["bound"] != "ramp"
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
