@@ -6,15 +6,20 @@ import time
 from pathlib import Path
 
 from systolith import console, spatial_spec, specs
+from systolith.bus import BusOption, axi_options, refuse_for_array
 from systolith.commands.common import ArchArgument, Json, Out, Seed, emit_json
 from systolith.outdir import output_folder
 
 
-def generate(arch: ArchArgument, output: Out = Path("out"), json: Json = False, seed: Seed = 0) -> None:
+def generate(
+    arch: ArchArgument, output: Out = Path("out"), bus: BusOption = "native", json: Json = False, seed: Seed = 0
+) -> None:
     """Write Verilog, params.json, FuseSoC core and file list of an accelerator or an array; of an accelerator also a C header."""
+    axi = axi_options(bus)
     found = spatial_spec.find(arch)
     started = time.perf_counter()
     if found is not None:
+        refuse_for_array(axi)
         name, array = found
         parameters = array.to_dict()
         with output_folder(output) as files:
@@ -27,7 +32,12 @@ def generate(arch: ArchArgument, output: Out = Path("out"), json: Json = False, 
         with output_folder(output) as files:
             from rtl.export import export
 
-            files.update(export(acc))
+            if axi is None:
+                files.update(export(acc))
+            else:
+                from rtl.shell.export import export_axi
+
+                files.update(export_axi(acc, axi))
     seconds = round(time.perf_counter() - started, 3)
     if json:
         paths = [str(output / name) for name in files]
