@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -130,6 +131,13 @@ def rates(acc: Accelerator, tech: Technology) -> Rates:
         hops["products"] = tech.register_pj(array.product_bits)
     mac = tech.mac_pj(array.input_bits, array.weight_bits, array.acc_bits)
     return Rates(levels, hops, mac, array.cols * tech.requantise_pj(array.acc_bits), leakage_per_cycle(acc, tech))
+
+
+def operands_per_beat(acc: Accelerator) -> dict[str, Fraction]:
+    """Return the most operands of each tensor that a beat of the memory port carries."""
+    array = acc.array
+    bits = {"weights": array.weight_bits, "inputs": array.input_bits, "outputs": array.input_bits}
+    return {tensor: Fraction(acc.beat_bits, each) for tensor, each in bits.items()}
 
 
 def srams(level: MemoryLevel) -> int:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from dataflows.errors import SpecError
 from dataflows.progressions import summed, within
 from dataflows.workload import Layer
+
+Number = int | Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Floors:
     Attributes
     ----------
     cycles : int
-        Multiply-accumulates over multipliers, rounded up.
+        Multiply-accumulates over multipliers, times the cycles that each takes, rounded up.
     macs : int
         Multiply-accumulates.
     words : dict
@@ -57,8 +61,14 @@ class Shortfall:
         return f"{self.figure}: {self.found:,} is below the floor of {self.floor:,}"
 
 
-def floors(layer: Layer, multipliers: int) -> Floors:
-    """Return the floors of a layer at full density on an array with `multipliers` multiply-accumulates a cycle.
+def floors(layer: Layer, multipliers: int, work: Number = 1) -> Floors:
+    """Return the floors of a layer on an array with `multipliers` multipliers.
+
+    Parameters
+    ----------
+    work : int or Fraction
+        Cycles that a multiplier takes for an average multiply-accumulate: below 1 where operands narrower than native fuse or
+        zeros are skipped (`dataflows.nest.limits.effort`).
 
     Raises
     ------
@@ -70,7 +80,7 @@ def floors(layer: Layer, multipliers: int) -> Floors:
     rows = _used(layer.P, layer.R, layer.stride[0], layer.dilation[0], layer.padding[0], layer.H)
     cols = _used(layer.Q, layer.S, layer.stride[1], layer.dilation[1], layer.padding[1], layer.W)
     words = {"weights": layer.parameters, "inputs": layer.N * layer.G * layer.C * rows * cols, "outputs": layer.output_words}
-    return Floors(-(-layer.macs // multipliers), layer.macs, words)
+    return Floors(ceil(Fraction(layer.macs * work, multipliers)), layer.macs, words)
 
 
 def below_floor(
@@ -80,6 +90,8 @@ def below_floor(
     cycles: float | None = None,
     macs: float | None = None,
     words: Mapping[str, float] | None = None,
+    work: Number = 1,
+    per_unit: Mapping[str, Number] | None = None,
 ) -> tuple[Shortfall, ...]:
     """Compare figures with their floors.
 
@@ -88,24 +100,43 @@ def below_floor(
     cycles, macs : float, optional
         As reported; None for not reported.
     words : mapping of str to float, optional
-        Traffic of tensors at any level that every word has to pass.
+        Traffic of tensors at any level that every word has to pass, dense words: a compressed one counts as one too.
+    work : int or Fraction
+        As in `floors`.
+    per_unit : mapping of str to number, optional
+        Words in one unit of `words` where these are no words: those that fit a beat of a bus.
 
     Returns
     -------
     tuple of Shortfall
         Empty when everything given is possible.
     """
-    least = floors(layer, multipliers)
-    pairs = [("cycles", cycles, least.cycles), ("macs", macs, least.macs)]
-    pairs += [(tensor, (words or {}).get(tensor), floor) for tensor, floor in least.words.items()]
-    return tuple(Shortfall(name, found, floor) for name, found, floor in pairs if found is not None and found < floor)
+    return _short(floors(layer, multipliers, work), {"cycles": cycles, "macs": macs, **(words or {})}, per_unit or {})
 
 
-def below_floor_row(layer: Layer, multipliers: int, row: Mapping[str, Any]) -> tuple[Shortfall, ...]:
-    """Compare a cost in the JSON form of `systolith cost`: its cycles, and reads plus writes of the outermost level."""
+def with_floors(
+    layer: Layer, multipliers: int, row: Mapping[str, Any], *, work: Number = 1, per_unit: Mapping[str, Number] | None = None
+) -> dict[str, Any]:
+    """Return a cost in the JSON form of `systolith cost` with ``floor_cycles`` and ``below_floor``.
+
+    Compared are its cycles, its multiply-accumulates with padding, and reads plus writes of the outermost level; `work` and
+    `per_unit` are as in `below_floor`.
+    """
     outermost = next(iter(row.get("levels", {}).values()), {})
-    words = {tensor: counts["reads"] + counts["writes"] for tensor, counts in outermost.items()}
-    return below_floor(layer, multipliers, cycles=row.get("cycles"), macs=row.get("padded_macs"), words=words)
+    found = {tensor: counts["reads"] + counts["writes"] for tensor, counts in outermost.items()}
+    least = floors(layer, multipliers, work)
+    short = _short(least, {"cycles": row.get("cycles"), "macs": row.get("padded_macs"), **found}, per_unit or {})
+    return {**row, "floor_cycles": least.cycles, "below_floor": [each.to_dict() for each in short]}
+
+
+def _short(least: Floors, found: Mapping[str, float | None], per_unit: Mapping[str, Number]) -> tuple[Shortfall, ...]:
+    bounds = {"cycles": least.cycles, "macs": least.macs}
+    bounds |= {tensor: ceil(Fraction(words) / per_unit.get(tensor, 1)) for tensor, words in least.words.items()}
+    return tuple(
+        Shortfall(name, value, floor)
+        for name, floor in bounds.items()
+        if (value := found.get(name)) is not None and value < floor
+    )
 
 
 def _used(outputs: int, taps: int, stride: int, dilation: int, before: int, size: int) -> int:

@@ -92,13 +92,3 @@ def show(results: list[dict[str, Any]], asked: Asked) -> None:
         console.show_table(
             "energy in multiply-accumulates", ("of", "energy"), (list(each) for each in row["energy_by_level"].items())
         )
-
-
-def warn(results: list[dict[str, Any]], asked: Asked) -> None:
-    """Say on standard error which figures no hardware can reach."""
-    for row in results:
-        for each in row["below_floor"]:
-            console.say(
-                f"warning: {row['layer']}: {each['figure']} {each['found']:,}, but no hardware can do with fewer than "
-                f"{each['floor']:,}; this is what {asked.mode} reports, do not compare with it"
-            )

@@ -8,9 +8,11 @@ from typing import Any
 from dataflows.compact import is_compact
 from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible, InfeasibleError
+from dataflows.floors import with_floors
 from dataflows.mapping import Level, Mapping, uncommented
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import NestCost, evaluate
+from dataflows.nest.limits import effort
 from dataflows.nest.nest import spelled_out
 from dataflows.nest.rules import Rules
 from dataflows.nest.text import parse_compact
@@ -18,7 +20,7 @@ from dataflows.workload import Layer
 from systolith import console, pictures
 from systolith.mapping_file import mapping_text, nests, only
 
-KEYS = ("layer", "count", "cycles", "energy_pj", "edp", "utilization", "bound")
+KEYS = ("layer", "count", "cycles", "floor_cycles", "energy_pj", "edp", "utilization", "bound")
 
 
 def nest_costs(
@@ -53,6 +55,7 @@ def nest_costs(
             tick(done, len(layers), layer.name)
             try:
                 row = _one(layer, arch, found[layer.name], rules, check).to_dict()
+                row = with_floors(layer, arch.pes, row, work=effort(layer, arch).cycles)
                 results.append({**row, "count": number, "mapping": _said(found[layer.name], arch).to_dict()})
             except InfeasibleError as error:
                 reasons += error.reasons

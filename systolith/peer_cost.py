@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflows.errors import SpecError, suggestion
-from dataflows.floors import below_floor, floors
+from dataflows.floors import with_floors
 from dataflows.maestro import NAMED, Directives, Machine, evaluate
 from dataflows.nest import scalesim
 from dataflows.workload import Layer
@@ -105,16 +105,6 @@ def show(results: list[dict[str, Any]], peer: Peer) -> None:
     console.show("buffers: " + ", ".join(f"{name} {words:,} words" for name, words in row["buffer_words"].items()))
 
 
-def warn(results: list[dict[str, Any]], peer: Peer) -> None:
-    """Say on standard error which figures no hardware can reach."""
-    for row in results:
-        for each in row["below_floor"]:
-            figure = (
-                f"{row['layer']}: {each['figure']} {each['found']:,}, but no hardware can do with fewer than {each['floor']:,}"
-            )
-            console.say(f"warning: {figure}; this is what {peer.mode} reports, do not compare with it")
-
-
 def _maestro(text: str, given: dict[str, str]) -> Callable[[Layer], dict[str, Any]]:
     directives = _directives(given.pop("dataflow"), text)
     buffering = given.pop("buffering", "double")
@@ -163,11 +153,10 @@ def _scalesim(text: str, given: dict[str, str]) -> Callable[[Layer], dict[str, A
 
     def cost(layer: Layer) -> dict[str, Any]:
         found = scalesim.cycles(layer, rows, cols, dataflow)
-        short = below_floor(layer, rows * cols, cycles=found.cycles)
-        return {
+        row = {
             "schema": 1, "layer": layer.name, **found.to_dict(), "bound_cycles": found.cycles, "macs": layer.macs,
-            "floor_cycles": floors(layer, rows * cols).cycles, "below_floor": [each.to_dict() for each in short],
             "rules": {"rows": rows, "cols": cols, "dataflow": dataflow}, "technology": None,
         }  # fmt: skip
+        return with_floors(layer, rows * cols, row)
 
     return cost

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataflows.feasible import Infeasible, InfeasibleError
+from dataflows.floors import with_floors
 from dataflows.mapping import Mapping
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.cost import evaluate
@@ -12,7 +13,7 @@ from dataflows.workload import Layer
 from systolith import console
 from systolith.nest_cost import read
 
-KEYS = ("layer", "count", "cycles", "bound_cycles", "utilization", "bound", "active_pes")
+KEYS = ("layer", "count", "cycles", "bound_cycles", "floor_cycles", "utilization", "bound", "active_pes")
 
 
 def costs(layers: list[tuple[Layer, int]], name: str, array: SpatialArray, argument: str) -> list[dict[str, Any]]:
@@ -32,7 +33,7 @@ def costs(layers: list[tuple[Layer, int]], name: str, array: SpatialArray, argum
         for done, (layer, number) in enumerate(layers):
             tick(done, len(layers), layer.name)
             try:
-                row = evaluate(layer, array, found[layer.name]).to_dict()
+                row = with_floors(layer, array.pes, evaluate(layer, array, found[layer.name]).to_dict())
             except InfeasibleError as error:
                 reasons += error.reasons
                 continue

@@ -158,7 +158,7 @@ def cost_of(nest: Nest, counts: Counts, rules: Rules, checked: dict[str, Any] | 
         energy_pj=math.fsum([pj for tensors in energy.values() for pj in tensors.values()]),
         energy_by_level=energy,
         macs=nest.layer.macs,
-        utilization=nest.layer.macs * float(effort(nest).cycles) / (cycles * arch.pes),
+        utilization=nest.layer.macs * float(effort(nest.layer, arch).cycles) / (cycles * arch.pes),
         bound=max(times, key=times.__getitem__),
         times=times,
         counts=counts,
@@ -220,7 +220,7 @@ def energy_by_level(
             if level.block_words > 1 and reads + writes:
                 pj *= math.ceil((reads + writes) / level.block_words) * level.block_words / float(reads + writes)
             spent[tensor] = pj
-    energy["mac"] = {"macs": counts.macs * arch.mac_pj * effort(nest).energy}
+    energy["mac"] = {"macs": counts.macs * arch.mac_pj * effort(nest.layer, arch).energy}
     hops = adds = 0.0
     for flow in counts.flows:
         net = nest.storage[flow.parent].fanout

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from dataflows.datapath import Datapath
 from dataflows.nest.accesses import Charge, Number, rates, scaled
-from dataflows.nest.architecture import StorageLevel
+from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.counts import MAC, Counts, Flow
 from dataflows.nest.nest import Nest
 from dataflows.nest.rules import Rules
+from dataflows.workload import Layer
 
 
 def limits(nest: Nest, counts: Counts, charged: list[Charge]) -> dict[str, int]:
@@ -20,7 +21,7 @@ def limits(nest: Nest, counts: Counts, charged: list[Charge]) -> dict[str, int]:
 
     Accesses into or out of a single-buffered level do not overlap: they count as ``fill of`` that level only.
     """
-    times = {"compute": math.ceil(nest.steps * effort(nest).cycles)}
+    times = {"compute": math.ceil(nest.steps * effort(nest.layer, nest.arch).cycles)}
     fills = {index: 0 for index, level in enumerate(nest.storage) if level.buffering == "single"}
     reads: list[Number] = [0] * len(nest.storage)
     writes: list[Number] = [0] * len(nest.storage)
@@ -58,12 +59,11 @@ class Effort(NamedTuple):
     energy: float
 
 
-def effort(nest: Nest) -> Effort:
+def effort(layer: Layer, arch: Architecture) -> Effort:
     """Return the effort of a multiply-accumulate; one cycle and its full energy where no datapath is described."""
-    path, ly = nest.arch.datapath, nest.layer
-    if path is None:
+    if arch.datapath is None:
         return Effort(1, 1.0)
-    return _effort(path, ly.weight_bits, ly.input_bits, ly.weight_density, ly.input_density)
+    return _effort(arch.datapath, layer.weight_bits, layer.input_bits, layer.weight_density, layer.input_density)
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from dataflows.feasible import InfeasibleError
 from dataflows.picture.model import Picture
 from dataflows.tiling import mapping_of, violations
 from dataflows.workload import Layer
-from systolith import console, pictures, specs
+from systolith import console, impossible, pictures, specs
 from systolith.commands.common import Json, NetworkArgument, Seed, emit_json
 from systolith.commands.mapping import LayerOption, only
 from systolith.mapping_file import read_mappings
@@ -45,7 +45,7 @@ RulesOption = Annotated[
     typer.Option("--rules", metavar="KEY=VALUE,...", help="Mode timeloop: halo=physical, window=exact, psums=strict, ramp=once."),
 ]
 
-KEYS = ("layer", "count", "cycles", "bound_cycles", "energy_pj", "utilization", "bound")
+KEYS = ("layer", "count", "cycles", "bound_cycles", "floor_cycles", "energy_pj", "utilization", "bound")
 
 
 def cost(
@@ -89,6 +89,7 @@ def cost(
                 pictures.show(drawn[0])
         if html:
             pictures.write(html, f"{network} on {target.name}", KEYS, results, drawn)
+    impossible.warn(results)
     if json:
         emit_json(results, seed)
     if check:
@@ -110,19 +111,19 @@ def _with_own_mapping(
         _without_mapping(peer.mode, mapping, rules, check)
         results = peer_cost.peer_costs(only(find(network), layer).distinct(), peer)
         columns, rows = peer_cost.COLUMNS[peer.mode], results
-        shown, warn = partial(peer_cost.show, results, peer), partial(peer_cost.warn, results, peer)
+        shown = partial(peer_cost.show, results, peer)
     elif (mapping is None or split_head(arch)[0] not in PRESETS) and (asked := machine_cost.find(arch)) is not None:
         _without_mapping(asked.mode, mapping, rules, check)
         results = machine_cost.machine_costs(only(find(network), layer), asked)
         columns, rows = asked.columns, machine_cost.table(results, asked)
-        shown, warn = partial(machine_cost.show, results, asked), partial(machine_cost.warn, results, asked)
+        shown = partial(machine_cost.show, results, asked)
     else:
         return None
     if not json:
         shown()
     if html:
         pictures.write(html, f"{network} on {arch}", columns, rows, [])
-    warn()
+    impossible.warn(results)
     return results
 
 
@@ -138,7 +139,8 @@ def _machine_costs(
     chosen: list[tuple[Layer, int]], acc: Accelerator, mapping: str, check: bool
 ) -> tuple[list[dict[str, Any]], list[Picture]]:
     """Cost layers on our own hardware and draw their nests; cycles are those of the exact schedule."""
-    from dataflows.cost import evaluate
+    from dataflows.cost import evaluate, operands_per_beat
+    from dataflows.floors import with_floors
     from dataflows.program import program_beats
     from dataflows.schedule import schedule
 
@@ -153,6 +155,7 @@ def _machine_costs(
             walked, tiling = nests[one.name]
             cycles = schedule(walked, acc, tiling).cycles
             row = evaluate(walked, acc, tiling, cycles=cycles, program_beats=program_beats(acc), check=check).to_dict()
+            row = with_floors(walked, acc.array.macs, row, per_unit=operands_per_beat(acc))
             results.append({**row, "count": count, "mapping": mapping_of(walked, acc, tiling).to_dict()})
             drawn.append(pictures.machine(walked, acc, tiling, row))
     return results, drawn
