@@ -38,7 +38,7 @@ class BusOrder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        taken, owed, loaded = Signal(), Signal(), Signal()
+        taken, owed, loaded = (Signal(name=name) for name in ("taken", "owed", "loaded"))
         storing = owed | loaded
         m.d.comb += [
             self.load_grant.eq(self.load_want & ~taken & ~storing), self.store_grant.eq(self.store_want & ~taken & storing),

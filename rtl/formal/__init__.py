@@ -1,0 +1,1 @@
+"""Formal checks: what a component promises, proved by an SMT solver."""
