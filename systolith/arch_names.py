@@ -9,7 +9,7 @@ from dataflows.errors import SpecError, suggestion
 Use = Literal["map", "cost", "hardware"]
 KINDS: dict[Use, tuple[str, ...]] = {
     "map": ("engines", "accelerators"),
-    "cost": ("engines", "accelerators", "mode timeloop", "other tools", "published machines"),
+    "cost": ("engines", "accelerators", "mode timeloop", "arrays", "other tools", "published machines"),
     "hardware": ("engines", "accelerators", "arrays"),
 }
 """Kinds of names that commands take: `map`; `cost`; `generate`, `verify` and `synthesize`."""
@@ -17,7 +17,7 @@ ONLY = {
     "mode timeloop": "can only be costed",
     "other tools": "can only be costed",
     "published machines": "can only be costed",
-    "arrays": "has no memory around it: it can be generated, verified and synthesized",
+    "arrays": "has no memory around it: it can be costed with a mapping, generated, verified and synthesized",
 }
 
 

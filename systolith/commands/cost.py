@@ -11,10 +11,12 @@ import typer
 from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
+from dataflows.nest.architecture import Architecture
 from dataflows.picture.model import Picture
+from dataflows.spatial.array import SpatialArray
 from dataflows.tiling import mapping_of, violations
 from dataflows.workload import Layer
-from systolith import console, impossible, pictures, specs
+from systolith import console, impossible, pictures, spatial_cost, spatial_spec, specs
 from systolith.commands.common import Json, NetworkArgument, Seed, emit_json
 from systolith.commands.mapping import LayerOption, only
 from systolith.mapping_file import read_mappings
@@ -67,12 +69,17 @@ def cost(
         if json:
             emit_json(results, seed)
         return
-    target = nest_spec.find(arch) or specs.accelerator(arch, "cost")
+    array = spatial_spec.find(arch)
+    target = array or nest_spec.find(arch) or specs.accelerator(arch, "cost")
     if mapping is None:
         fix = "add --mapping; only other tools and published machines come with one; `systolith map` finds one for our hardware"
         raise SpecError("--mapping", "nothing", "compact text, or a file with the mapping of every layer", fix)
     chosen = only(find(network), layer).distinct()
-    if not isinstance(target, Accelerator):
+    if array is not None:
+        results = _array_costs(chosen, array, mapping, rules, check, json)
+        if html:
+            pictures.write(html, f"{network} on {array[0]}, mode array", spatial_cost.KEYS, results, [])
+    elif isinstance(target, Architecture):
         results, nests = nest_cost.nest_costs(chosen, target, mapping, nest_spec.rules(rules), check=check)
         if not json:
             nest_cost.show(results, nests, target, (one for one, _ in chosen))
@@ -80,8 +87,8 @@ def cost(
             drawn = pictures.timeloop(results, (one for one, _ in chosen), nests, target)
             pictures.write(html, f"{network} on {target.name}, mode timeloop", nest_cost.KEYS, results, drawn)
     else:
-        if rules is not None:
-            raise SpecError("--rules", rules, "an architecture of mode timeloop", "leave it out: the rules are the hardware's")
+        assert isinstance(target, Accelerator)
+        _no_rules(rules)
         results, drawn = _machine_costs(chosen, target, mapping, check)
         if not json:
             console.show_table(f"{target.name}, per layer", KEYS, ([row[key] for key in KEYS] for row in results))
@@ -94,6 +101,27 @@ def cost(
         emit_json(results, seed)
     if check:
         _report(results)
+
+
+def _no_rules(rules: str | None) -> None:
+    if rules is not None:
+        raise SpecError("--rules", rules, "an architecture of mode timeloop", "leave it out: the rules are the hardware's")
+
+
+def _array_costs(
+    chosen: list[tuple[Layer, int]], array: tuple[str, SpatialArray], mapping: str, rules: str | None, check: bool, json: bool
+) -> list[dict[str, Any]]:
+    """Cost layers on a bare array; its walker is the simulator."""
+    _no_rules(rules)
+    if check:
+        raise SpecError(
+            "--check", "an array", "an accelerator or an architecture", "use `systolith verify`: it simulates the array"
+        )
+    name, spec = array
+    results = spatial_cost.costs(chosen, name, spec, mapping)
+    if not json:
+        spatial_cost.show(results, name)
+    return results
 
 
 def _with_own_mapping(
