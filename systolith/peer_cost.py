@@ -9,21 +9,21 @@ from typing import Any
 
 from dataflows.errors import SpecError, suggestion
 from dataflows.floors import with_floors
-from dataflows.maestro import NAMED, Directives, Machine, evaluate
+from dataflows.maestro import NAMED, Directives, Machine, MaestroCost, evaluate
 from dataflows.nest import scalesim
-from dataflows.workload import Layer
+from dataflows.workload import Layer, Network
 from systolith import console
 from systolith.textspec import integer, pairs, split_head
 
 MODES = ("maestro", "scalesim")
 KEYS = {
-    "maestro": ("dataflow", "pes", "simd", "noc_bw", "noc_latency", "offchip_bw", "buffering", "mac_pj"),
+    "maestro": ("dataflow", "pes", "simd", "noc_bw", "noc_latency", "offchip_bw", "buffering", "mac_pj", "inputs"),
     "scalesim": ("rows", "cols", "dataflow"),
 }
 NEEDED = {"maestro": ("dataflow", "pes"), "scalesim": ("rows", "cols", "dataflow")}
 EXAMPLE = {"maestro": "maestro:dataflow=kcp_ws,pes=256", "scalesim": "scalesim:rows=32,cols=32,dataflow=ws"}
 COLUMNS = {
-    "maestro": ("layer", "count", "cycles", "floor_cycles", "energy_pj", "edp", "utilization", "bound"),
+    "maestro": ("layer", "count", "cycles", "floor_cycles", "energy_pj", "table_energy_nj", "utilization", "bound"),
     "scalesim": ("layer", "count", "cycles", "floor_cycles", "folds", "utilization"),
 }
 
@@ -39,12 +39,12 @@ class Peer:
     mode : str
         One of `MODES`.
     cost : callable
-        Layer to the JSON form of its cost.
+        From a layer, and the layer before it in its network if any, to the JSON form of its cost.
     """
 
     text: str
     mode: str
-    cost: Callable[[Layer], dict[str, Any]]
+    cost: Callable[[Layer, Layer | None], dict[str, Any]]
 
 
 def find(text: str) -> Peer | None:
@@ -77,13 +77,15 @@ def find(text: str) -> Peer | None:
     return Peer(text, head, _maestro(text, given) if head == "maestro" else _scalesim(text, given))
 
 
-def peer_costs(layers: list[tuple[Layer, int]], peer: Peer) -> list[dict[str, Any]]:
-    """Return the JSON form of the cost of every layer, with how often it occurs."""
+def peer_costs(network: Network, peer: Peer) -> list[dict[str, Any]]:
+    """Return the JSON form of the cost of every distinct layer, with how often it occurs."""
     results = []
+    before = {layer.name: last for last, layer in zip((None, *network.layers), network.layers, strict=False)}
+    layers = network.distinct()
     with console.progress("cost") as tick:
         for done, (layer, number) in enumerate(layers):
             tick(done, len(layers), layer.name)
-            results.append({**peer.cost(layer), "count": number})
+            results.append({**peer.cost(layer, before[layer.name]), "count": number})
     return results
 
 
@@ -105,11 +107,14 @@ def show(results: list[dict[str, Any]], peer: Peer) -> None:
     console.show("buffers: " + ", ".join(f"{name} {words:,} words" for name, words in row["buffer_words"].items()))
 
 
-def _maestro(text: str, given: dict[str, str]) -> Callable[[Layer], dict[str, Any]]:
+def _maestro(text: str, given: dict[str, str]) -> Callable[[Layer, Layer | None], dict[str, Any]]:
     directives = _directives(given.pop("dataflow"), text)
     buffering = given.pop("buffering", "double")
     if buffering not in ("double", "single"):
         raise SpecError(f"{text}: buffering", buffering, "double or single", "choose one of these")
+    inputs = given.pop("inputs", "used")
+    if inputs not in ("used", "listed"):
+        raise SpecError(f"{text}: inputs", inputs, "used or listed", "choose one of these")
     options: dict[str, Any] = {"double_buffered": buffering == "double"}
     if "mac_pj" in given:
         options["mac_pj"] = _number(given.pop("mac_pj"), f"{text}: mac_pj")
@@ -118,7 +123,15 @@ def _maestro(text: str, given: dict[str, str]) -> Callable[[Layer], dict[str, An
         Machine(**options)
     except SpecError as error:
         raise SpecError(f"{text}: {error.path.removeprefix('maestro.')}", error.found, error.allowed, error.fix) from None
-    return lambda layer: evaluate(layer, directives, **options).to_dict()
+
+    def one(layer: Layer) -> MaestroCost:
+        return evaluate(layer, directives, input_size=(layer.H, layer.W) if inputs == "listed" else None, **options)
+
+    def cost(layer: Layer, before: Layer | None) -> dict[str, Any]:
+        row = one(layer).to_dict(one(before) if before else None)
+        return {**row, "rules": {**row["rules"], "inputs": inputs}}
+
+    return cost
 
 
 def _directives(name: str, text: str) -> Directives:
@@ -142,7 +155,7 @@ def _number(value: str, path: str) -> float:
         raise SpecError(path, value, "a number of pJ", "correct the value") from None
 
 
-def _scalesim(text: str, given: dict[str, str]) -> Callable[[Layer], dict[str, Any]]:
+def _scalesim(text: str, given: dict[str, str]) -> Callable[[Layer, Layer | None], dict[str, Any]]:
     rows, cols = (integer(given[key], f"{text}: {key}") for key in ("rows", "cols"))
     dataflow = given["dataflow"]
     if dataflow not in scalesim.SPACE:
@@ -151,7 +164,7 @@ def _scalesim(text: str, given: dict[str, str]) -> Callable[[Layer], dict[str, A
     if min(rows, cols) < 1:
         raise SpecError(text, f"{rows} x {cols}", "positive rows and columns", "correct the size")
 
-    def cost(layer: Layer) -> dict[str, Any]:
+    def cost(layer: Layer, _: Layer | None) -> dict[str, Any]:
         found = scalesim.cycles(layer, rows, cols, dataflow)
         row = {
             "schema": 1, "layer": layer.name, **found.to_dict(), "bound_cycles": found.cycles, "macs": layer.macs,

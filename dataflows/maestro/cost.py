@@ -106,11 +106,12 @@ class MaestroCost:
         shared = sum(self.energy_by_level["L2"].values()) - reads
         return shared + (sum(private.energy_by_level["L1"].values()) if private else 0.0)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form that scripts rely on."""
+    def to_dict(self, before: MaestroCost | None = None) -> dict[str, Any]:
+        """Return the JSON form that scripts rely on; `before` is the layer before in the same run (`printed_energy`)."""
         return {
             "schema": SCHEMA, "layer": self.layer, "mode": MODE, "cycles": self.cycles, "bound_cycles": self.cycles,
-            "energy_pj": self.energy_pj, "energy_macs": self.energy_macs, "edp": self.edp, "area_um2": None,
+            "energy_pj": self.energy_pj, "energy_macs": self.energy_macs,
+            "table_energy_nj": self.printed_energy(before) / 1e3, "edp": self.edp, "area_um2": None,
             "energy_by_level": self.energy_by_level, "macs": self.macs, "padded_macs": self.counted_macs,
             "utilization": self.utilization, "bound": self.bound, "cycles_by_limit": self.times, "levels": self.levels,
             "reuse": self.reuse, "buffer_words": self.buffer_words, "floor_cycles": self.floor_cycles,

@@ -137,7 +137,7 @@ def _with_own_mapping(
 
     if (peer := peer_cost.find(arch)) is not None:
         _without_mapping(peer.mode, mapping, rules, check)
-        results = peer_cost.peer_costs(only(find(network), layer).distinct(), peer)
+        results = peer_cost.peer_costs(only(find(network), layer), peer)
         columns, rows = peer_cost.COLUMNS[peer.mode], results
         shown = partial(peer_cost.show, results, peer)
     elif (mapping is None or split_head(arch)[0] not in PRESETS) and (asked := machine_cost.find(arch)) is not None:

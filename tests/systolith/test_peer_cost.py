@@ -113,3 +113,36 @@ def test_tests_named_in_the_manual_exist():
     assert len(names) > 15
     for name in sorted(names):
         assert f"def {name}(" in text or list(tests.rglob(f"{name}.py")), name
+
+
+LAYERS = """
+name: two
+layers:
+- {name: CONV1, conv: {K: 64, C: 3, H: 224, W: 224, R: 7, S: 7, stride: 2, padding: 3}}
+- {name: CONV2_1_2, conv: {K: 64, C: 64, H: 56, W: 56, R: 3, S: 3, padding: 1}}
+"""
+RUNS = {"kcp_ws": (41_067, 230_502), "rs": (45_397, 257_202), "yxp_os": (177_366, 502_900)}
+
+
+@pytest.mark.parametrize("dataflow", RUNS)
+def test_the_energies_of_the_tools_table_can_be_seen(systolith, folder, dataflow):
+    (folder / "two.yaml").write_text(LAYERS)
+    rows = systolith("cost", "two.yaml", "--arch", f"maestro:dataflow={dataflow},pes=256", "--json").json
+    assert [float(f"{row['table_energy_nj']:.6g}") for row in rows] == pytest.approx(RUNS[dataflow], abs=0.5)
+    shown = systolith("cost", "two.yaml", "--arch", f"maestro:dataflow={dataflow},pes=256").out
+    for row in rows:
+        assert f"{row['table_energy_nj']:.4e}" in shown
+
+
+def test_inputs_may_be_those_that_are_listed(systolith, folder):
+    """The tool's lists have no border: 224 rows and not the 223 that 109 outputs use, 54 outputs of 56 rows."""
+    (folder / "two.yaml").write_text(LAYERS)
+    rows = systolith("cost", "two.yaml", "--arch", f"{NVDLA},noc_bw=1024,simd=9,inputs=listed", "--json").json
+    assert [row["cycles"] for row in rows] == [1_330_673, 139_971]
+    writes = [{tensor: words["writes"] for tensor, words in row["levels"]["L2"].items()} for row in rows]
+    assert writes[0] == {"inputs": 150_528, "weights": 9_408, "outputs": 760_384}
+    assert writes[1] == {"inputs": 200_704, "weights": 36_864, "outputs": 186_624}
+    assert rows[0]["rules"]["inputs"] == "listed"
+    (row,) = systolith("cost", "conv:K=64,C=3,P=109,Q=109,R=7,S=7,stride=2", "--arch", NVDLA, "--json").json
+    assert row["levels"]["L2"]["inputs"]["writes"] == 149_187
+    assert "inputs: found 'all'" in systolith("cost", CONV2, "--arch", f"{NVDLA},inputs=all").err
