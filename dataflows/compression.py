@@ -6,7 +6,6 @@ which makes runs longer and formats that store runs smaller. The formats are tho
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -224,12 +223,6 @@ def checked_density(density: Any, path: str = "density") -> Number:
     if isinstance(density, bool) or not isinstance(density, int | float | Fraction) or not 0 <= density <= 1:
         raise SpecError(path, density, "a number from 0 to 1", "give the share of words that are not zero")
     return density
-
-
-def entropy_bits(words: int, density: float, word_bits: int) -> float:
-    """Return the least any code can take on average: the entropy of the mask, plus non-zeros that are uniform."""
-    mask = -sum(p * math.log2(p) for p in (density, 1 - density) if p > 0)
-    return words * (mask + density * math.log2((1 << word_bits) - 1))
 
 
 def _known(kind: str) -> str:

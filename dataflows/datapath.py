@@ -240,15 +240,6 @@ class Datapath:
             raise SpecError(path + error.path.removeprefix("datapath"), error.found, error.allowed, error.fix) from None
 
 
-def switch_cycles(rows: int, cols: int) -> int:
-    """Return the cycles that a systolic array of composable units drains when widths change between layers.
-
-    (R - 1) + (C - 1) + 2, before the configuration is loaded; none where the mode travels with the data (precision
-    reference, 10.2).
-    """
-    return whole(rows, "rows", 1, 1 << 30) + whole(cols, "cols", 1, 1 << 30)
-
-
 def _one_of(value: Any, known: tuple[str, ...], path: str) -> None:
     if value not in known:
         raise SpecError(path, value, ", ".join(known), suggestion(str(value), known, "choose one of these"))

@@ -2,7 +2,9 @@
 
 It steps through the loops over time one by one. Every instance of every level keeps the set of words that it holds; when the
 set changes, the words are carried from the parent's instance over the network, merging messages where the network may.
-It shares no code with the closed form.
+
+What is counted, words and rows, comes from no code of the closed form; both read the same bound nest. Only `differences` uses its
+results: where levels have rows, it turns the words that were counted into accesses before they are compared.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.datapath import OPERANDS, PARALLEL, SCHEMES, STORAGE, Datapath, switch_cycles
+from dataflows.datapath import OPERANDS, PARALLEL, SCHEMES, STORAGE, Datapath
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
 from dataflows.tech import TECHNOLOGIES
@@ -150,7 +150,6 @@ COST_TERMS = [
     ("partial sums of 32 bits", Datapath(storage="rounded").stored_bits(Datapath.psum_bits(8, 8, 4608)), 32),
     ("lane padding", BIT_FUSION.lane_padding(27, 16, 3, 5), Fraction(cdiv(27, 16 * 2) * 16 * 2, 27)),
     ("lane padding, 2 bits", BIT_FUSION.lane_padding(576, 16, 2, 2), Fraction(3 * 256, 576)),
-    ("mode switch, about 50 cycles at 16 x 32", switch_cycles(16, 32), (16 - 1) + (32 - 1) + 2),
 ]
 
 

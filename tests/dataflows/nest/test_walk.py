@@ -17,6 +17,7 @@ from dataflows.nest.rules import Rules
 from dataflows.nest.text import parse_compact
 from dataflows.nest.walk import MOST_WORK, differences, walk
 from dataflows.workload import Layer
+from tests.conftest import COVERAGE
 from tests.dataflows.nest import random_nests
 
 CASES = 1_000
@@ -32,10 +33,11 @@ def draw(rng: Random) -> tuple[Nest, Rules]:
     return bind(layer, arch, random_nests.draw_mapping(rng, layer, arch)), rules
 
 
-def compare(rng: Random) -> None:
+def compare(rng: Random) -> tuple[Nest, Rules]:
     nest, rules = draw(rng)
     found = differences(nest, count(nest, rules), walk(nest, rules), rules)
     assert not found, f"{nest}\n{rules}\n" + "\n".join(found)
+    return nest, rules
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -47,18 +49,26 @@ def test_closed_form_equals_walker(part):
 @pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(20))
-def test_closed_form_equals_walker_at_length(part):
-    for seed in range(CASES + part, CASES + NIGHTLY_CASES, 20):
-        compare(Random(seed))
+def test_closed_form_equals_walker_at_length(part, record_property):
+    seen: Counter[str] = Counter()
+    seeds = range(CASES + part, CASES + NIGHTLY_CASES, 20)
+    for seed in seeds:
+        seen += random_nests.features(*compare(Random(seed)))
+    record_property(COVERAGE, {"cases": len(seeds), **seen})
+    often(seen, len(seeds))
 
 
-def test_every_feature_occurs_often_in_the_cases():
+def test_every_feature_occurs_often_in_the_cases(record_property):
+    """The cases of `test_closed_form_equals_walker`, drawn once more."""
     seen: Counter[str] = Counter()
     for seed in range(CASES):
         seen += random_nests.features(*draw(Random(seed)))
-    print(", ".join(f"{name} {times}" for name, times in sorted(seen.items())))
-    rare = {name: times for name, times in seen.items() if times < OFTEN * CASES}
-    assert not rare
+    record_property(COVERAGE, {"cases": CASES, **seen})
+    often(seen, CASES)
+
+
+def often(seen: Counter[str], cases: int) -> None:
+    assert not {name: times for name, times in seen.items() if times < OFTEN * cases}
     assert len(seen) == FEATURES
 
 
