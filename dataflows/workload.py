@@ -18,6 +18,8 @@ Dim = Literal["N", "G", "K", "C", "P", "Q", "R", "S"]
 Activation = Literal["none", "relu", "relu6"]
 OPERAND_BITS = range(2, 17)
 OUTPUT_BITS = range(2, 33)
+LARGEST = 10**15
+"""Largest extent: energies and delays of all eight at once, multiplied, still are floating-point numbers."""
 LONGEST_ROW = (1 << 16) - 1
 SCHEMA = 1
 
@@ -262,3 +264,6 @@ class Network:
 def _positive(name: str, field: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise SpecError(f"{name}.{field}", value, "a positive integer", "correct the layer")
+    if value > LARGEST:
+        found = value if value < LARGEST**2 else "a longer number"
+        raise SpecError(f"{name}.{field}", found, f"at most {LARGEST:,}", "split the layer")

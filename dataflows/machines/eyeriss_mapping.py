@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible, InfeasibleError
+from dataflows.machines.isca16_counts import largest, steps
 from dataflows.workload import Layer
 
 ROWS, COLS = 12, 14
@@ -143,20 +144,16 @@ def candidates(shape: Shape) -> Iterator[RowStationary]:
     smallest is tried.
     """
     layer = shape.layer
-    for e in _steps(layer.P, layer.P):
+    for e in steps(layer.P, COLS * (ROWS // layer.R)):
         sets = sets_that_fit(layer.R, e)
-        for r in _steps(layer.C, sets):
-            for q in _steps(-(-layer.C // r), INPUT_WORDS // layer.S):
-                t = _steps(layer.K, sets // r)[-1]
-                for p in _steps(-(-layer.K // t), min(SUM_WORDS, FILTER_WORDS // (q * layer.S))):
-                    for n in _steps(layer.N, layer.N):
+        for r in steps(layer.C, sets):
+            for q in steps(-(-layer.C // r), INPUT_WORDS // layer.S):
+                t = largest(layer.K, sets // r)
+                image = q * r * shape.height(e) * shape.width * WORD_BYTES
+                for p in steps(-(-layer.K // t), min(SUM_WORDS, FILTER_WORDS // (q * layer.S))):
+                    for n in steps(layer.N, BANKS * BANK_BYTES // image):
                         inputs = shape.buffer_banks(RowStationary(0, n, e, p, q, r, t))[1]
                         room = (BANKS - inputs) * BANK_BYTES // (n * e * layer.Q * WORD_BYTES)
                         m = layer.K if room >= layer.K else room // (p * t) * (p * t)
                         if m > 0:
                             yield RowStationary(max(m, p * t), n, e, p, q, r, t)
-
-
-def _steps(whole: int, most: int) -> list[int]:
-    """Return the sizes up to `most` that are the smallest for their number of rounds over `whole`."""
-    return sorted({-(-whole // -(-whole // size)) for size in range(1, min(whole, most) + 1)})

@@ -62,10 +62,21 @@ def best(layer: Layer, dataflow: str = "rs", pes: int = 256) -> Plan:
     problem, machine = Problem.of(layer), chip(dataflow, pes)
     found = min(DATAFLOWS[dataflow](problem, machine), key=lambda plan: plan.energy, default=None)
     if found is None:
-        need = problem.N * problem.E * problem.F if dataflow == "ws" else problem.C * problem.R * problem.S
-        remedy = "use more PEs, fewer images or another dataflow"
-        raise InfeasibleError([Infeasible("buffer", need, machine.buffer, "words", remedy, layer.name)])
+        raise InfeasibleError(_lacks(problem, machine, dataflow, layer.name))
     return found
+
+
+def _lacks(one: Problem, machine: Chip, dataflow: str, name: str) -> list[Infeasible]:
+    """Return what the smallest mapping of a dataflow lacks."""
+    row, window = one.rows(1) * one.cols(one.F), one.R * one.S
+    words = {"ws": one.N * one.E * one.F, "rs": row + one.F, "nlr": one.C * row + window + 1}
+    needs = [("buffer", words.get(dataflow, 2 * one.terms), machine.buffer, "words")]
+    if dataflow == "rs":
+        needs.append(("rf", 2 * one.S + 1, machine.rf, "words"))
+    if dataflow == "ws":
+        needs.append(("array", window, machine.pes, "PEs"))
+    remedy = "use more PEs, fewer images or another dataflow"
+    return [Infeasible(level, need, have, unit, remedy, name) for level, need, have, unit in needs if need > have]
 
 
 def cost(layer: Layer, dataflow: str = "rs", pes: int = 256) -> MachineCost:

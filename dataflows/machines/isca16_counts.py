@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 
 from dataflows.errors import SpecError
 from dataflows.workload import Layer
 
 DRAM, BUFFER, ARRAY, RF, MAC = 200, 6, 2, 1, 1
+MOST_STEPS = 2_000
+"""Sizes of one parameter that are tried; a batch of a million images has no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +166,29 @@ class Plan:
 
 
 def steps(whole: int, most: int) -> list[int]:
-    """Return the sizes up to `most` that are the smallest for their number of rounds over `whole`."""
-    return sorted({ceil(whole / ceil(whole / size)) for size in range(1, min(whole, most) + 1)})
+    """Return the sizes up to `most` that are the smallest for their number of rounds over `whole`.
+
+    Raises
+    ------
+    SpecError
+        If there are more than `MOST_STEPS`: every one would be tried with every other parameter.
+    """
+    found: list[int] = []
+    size, most = 1, min(whole, most)
+    while size <= most:
+        if len(found) == MOST_STEPS:
+            raise SpecError(
+                "sizes to try", f"more than {MOST_STEPS:,}", f"at most {MOST_STEPS:,}", "split the layer, first its images"
+            )
+        found.append(size)
+        rounds = -(-whole // size)
+        size = most + 1 if rounds == 1 else -(-whole // (rounds - 1))
+    return found
+
+
+def largest(whole: int, most: int) -> int:
+    """Return the last of `steps`, for `most` of at least 1."""
+    return -(-whole // -(-whole // min(whole, most)))
 
 
 def _over(whole: int, part: int, size: Callable[[int], int]) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
-from dataflows.machines.isca16_counts import Accesses, Chip, Plan, Problem, steps, sums
+from dataflows.machines.isca16_counts import Accesses, Chip, Plan, Problem, largest, steps, sums
 
 
 def weight_stationary(one: Problem, chip: Chip) -> Iterator[Plan]:
@@ -94,8 +94,9 @@ def _streams(one: Problem, chip: Chip, m: int) -> Iterator[tuple[int, int, str]]
     plane = one.C * one.rows(one.E) * width
     for kept in _kept(one, chip, one.C * one.R * width + m):
         yield one.weights, one.N * plane * ceil(one.M / kept), f"kept={kept}"
-    for e in steps(one.E, one.E):
-        for n in steps(one.N, one.N):
+    line = one.C * width
+    for e in steps(one.E, max(0, chip.buffer // line - one.R) // one.U + 1):
+        for n in steps(one.N, chip.buffer // (line * one.rows(e))):
             if n * one.C * one.rows(e) * width + m * one.R * one.S + m <= chip.buffer:
                 blocks = ceil(one.E / e) * ceil(one.N / n)
                 yield one.weights * blocks, one.N * one.C * one.all_rows(e) * width, f"e={e},n={n}"
@@ -104,7 +105,7 @@ def _streams(one: Problem, chip: Chip, m: int) -> Iterator[tuple[int, int, str]]
 def _kept(one: Problem, chip: Chip, inputs: int) -> list[int]:
     """Return the most filters that fit the buffer beside `inputs` words, evened out over the groups; nothing if none fits."""
     room = (chip.buffer - inputs) // one.terms
-    return steps(one.M, room)[-1:] if room > 0 else []
+    return [largest(one.M, room)] if room > 0 else []
 
 
 def _outputs_stay(one: Problem, dram: int, inputs: int, weights: int, cycles: int, text: str) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
-from dataflows.machines.isca16_counts import Accesses, Chip, Plan, Problem, steps, sums
+from dataflows.machines.isca16_counts import Accesses, Chip, Plan, Problem, largest, steps, sums
 
 LARGEST = 2
 """Of the numbers of filters in a PE that fit, so many of the largest are tried: fewer filters only bring more of all traffic,
@@ -20,16 +20,14 @@ def row_stationary(one: Problem, chip: Chip) -> Iterator[Plan]:
     """
     folds = ceil(one.R / chip.rows)
     height = ceil(one.R / folds)
-    for e in steps(one.E, one.E):
+    for e in steps(one.E, chip.cols * (chip.rows // height)):
         sets = _sets(chip, height, e)
-        if not sets:
-            break
         for r in steps(one.C, sets):
-            t = steps(one.M, sets // r)[-1]
+            t = largest(one.M, sets // r)
             for q in steps(ceil(one.C / r), max(1, chip.rf // (2 * one.S))):
                 most = (chip.rf - q * one.S) // (q * one.S + 1)
                 filters = steps(ceil(one.M / t), most) if most > 0 else []
-                for n in steps(one.N, one.N):
+                for n in steps(one.N, chip.buffer // (e * one.F)):
                     room = (chip.buffer - n * q * r * one.rows(e) * one.cols(one.F)) // (n * e * one.F)
                     fitting = [p for p in filters if min(p * t, one.M) <= room]
                     for p in fitting[-LARGEST:]:

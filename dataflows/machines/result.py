@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from math import ceil
 from typing import Any
 
@@ -10,6 +11,8 @@ from dataflows.floors import Shortfall, floors
 from dataflows.workload import Layer
 
 SCHEMA = 1
+DIGITS = 1e-12
+"""What floating-point numbers may be off by, relatively, after some operations."""
 Words = dict[str, dict[str, dict[str, float]]]
 
 
@@ -66,8 +69,9 @@ class MachineCost:
         products: float = 1.0,
     ) -> MachineCost:  # fmt: skip
         """Build a result; `products` are the multiply-accumulates that one multiplication does, 2.25 for Winograd's."""
-        floor = ceil(floors(layer, multipliers).cycles / products)
-        short = (Shortfall("cycles", cycles, floor),) if ceil(cycles) < floor else ()
+        floor = floors(layer, multipliers, 1 / Fraction(products)).cycles
+        close = floor * (1 - DIGITS) if isinstance(cycles, float) else floor  # a quotient of huge numbers is rounded
+        short = (Shortfall("cycles", cycles, floor),) if ceil(cycles) < close else ()
         return cls(
             layer.name, mode, cycles, layer.macs, multipliers, max(limits, key=limits.__getitem__), limits, levels or {},
             figures or {}, rules or {}, floor, short, energy or {},

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.mapping import Mapping
 from dataflows.nest.accesses import Charge, Number, charges, tile_bits
@@ -17,10 +18,12 @@ from dataflows.nest.counts import Counts, count
 from dataflows.nest.limits import effort, limits, ramp
 from dataflows.nest.nest import Nest, bind
 from dataflows.nest.rules import TENSORS, Rules
-from dataflows.workload import Layer
+from dataflows.workload import DIMS, LARGEST, Layer
 
 SCHEMA = 1
 MODE = "timeloop"
+MOST_MACS = LARGEST ** len(DIMS)
+"""Those of the largest layer: with more, floating-point numbers end."""
 EnergyByLevel = dict[str, dict[str, float]]
 _AT = {tensor: at for at, tensor in enumerate(TENSORS)}
 
@@ -129,6 +132,8 @@ def evaluate(layer: Layer, arch: Architecture, mapping: Mapping, rules: Rules | 
     nest = bind(layer, arch, mapping)
     rules = rules or Rules()
     counts = count(nest, rules)
+    if counts.macs > MOST_MACS:
+        raise SpecError("mapping", "a longer number of multiply-accumulates", f"at most {MOST_MACS:.0e}", "pad the layer less")
     reasons = violations(nest, counts, rules)
     if reasons:
         raise InfeasibleError(reasons)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
 from dataflows.machines import isca16
-from dataflows.machines.isca16_counts import Problem, steps, sums
+from dataflows.machines.isca16_counts import Problem, largest, steps, sums
 from dataflows.networks import network
 from dataflows.workload import Layer
 
@@ -165,3 +165,10 @@ def test_wrong_parameters_are_refused():
     with pytest.raises(InfeasibleError, match="buffer lacks") as caught:
         isca16.cost(network("alexnet:batch=64").layers[0], "ws")
     assert caught.value.reasons[0].demand == 64 * 55 * 55
+
+
+@given(st.integers(1, 300), st.integers(0, 330))
+def test_sizes_to_try_are_the_smallest_for_their_rounds(whole, most):
+    least = sorted({-(-whole // -(-whole // size)) for size in range(1, min(whole, most) + 1)})
+    assert steps(whole, most) == least
+    assert not most or largest(whole, most) == least[-1]
