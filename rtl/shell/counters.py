@@ -13,7 +13,7 @@ from rtl.shell.registers import COUNTER_ADDRESS_BITS
 from rtl.sram import place_sram
 
 CAPTURE_CYCLES = len(ALL_COUNTERS) + 2
-"""Cycles from `capture` to `captured`."""
+"""Cycles of copying, those of `capture` and `captured` included."""
 
 
 class CounterBanks(wiring.Component):

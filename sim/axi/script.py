@@ -22,7 +22,7 @@ from dataflows.registers import (
 )
 from sim.axi.place import PlacedCase, base_address
 from sim.bench.axi import Step, step
-from sim.bench.axi_top import FAULTS, LEAST_LATENCY
+from sim.bench.axi_top import FAULTS, LEAST_LATENCY, TRY_CYCLES
 from sim.bench.bulk import POISON
 
 BUSY, DONE, EMPTY, ERROR = 1, 2, 4, 8
@@ -35,7 +35,6 @@ PAUSE = 0.3
 """Share of cycles in which each channel pauses in the run with random timing."""
 
 SLVERR = 2
-TRIES = 200_000
 COUNTER_WORDS = 2 * len(ALL_COUNTERS)
 
 
@@ -50,10 +49,12 @@ class Script:
         The layers.
     seed : int
         For the pauses.
+    patience : int
+        Cycles after which what is waited for counts as failed.
     """
 
-    def __init__(self, acc: Accelerator, axi: AxiOptions, placed: list[PlacedCase], seed: int) -> None:
-        self.acc, self.axi, self.placed, self.seed = acc, axi, placed, seed
+    def __init__(self, acc: Accelerator, axi: AxiOptions, placed: list[PlacedCase], seed: int, patience: int) -> None:
+        self.acc, self.axi, self.placed, self.seed, self.patience = acc, axi, placed, seed, patience
         self.at = {register.name: register.offset for register in control_registers(axi)}
         self.base = base_address(axi)
         self.latency = max(LEAST_LATENCY, acc.memory.latency)
@@ -85,7 +86,9 @@ class Script:
 
     def put(self, cases: Iterable[PlacedCase]) -> None:
         """Put layers into the queue."""
-        self.add("put", queue=self.at["queue"], free=self.at["queue_free"], addresses=[case.program for case in cases])
+        addresses, most = [case.program for case in cases], self.patience // TRY_CYCLES
+        number = self.add("put", queue=self.at["queue"], free=self.at["queue_free"], addresses=addresses, most=most)
+        self.check("a queue with room takes descriptors", number, True)
 
     def load(self, address: int, content: bytes) -> None:
         """Write to memory."""
@@ -95,16 +98,18 @@ class Script:
 
     def finish(self, name: str, completed: int, status: int, *, open_writes: int = 0) -> None:
         """Wait until so many layers have completed and irq is high, look at STATUS, and clear it."""
-        until = self.add("until", offset=self.at["completed"], value=completed, mask=0xFFFFFFFF, most=TRIES)
+        until = self.add("until", offset=self.at["completed"], value=completed, mask=0xFFFFFFFF, most=self.patience // TRY_CYCLES)
         self.check(f"{name}: completes", until, True)
         self.interrupt(name, status, open_writes=open_writes)
 
     def interrupt(self, name: str, status: int, *, open_writes: int = 0) -> None:
         """Wait for irq, look at STATUS, and clear it."""
-        irq = self.add("wait_interrupt", most=100 * TRIES)
+        irq = self.add("wait_interrupt", most=self.patience)
         self.check(f"{name}: irq, after the last write response", irq, {"irq": True, "open_writes": open_writes})
         self.expect(f"{name}: STATUS", "status", status)
-        self.write("status", DONE | EMPTY | ERROR)
+        self.write("status", DONE)
+        self.expect("flags are cleared one by one", "status", status & ~DONE)
+        self.write("status", EMPTY | ERROR)
         self.add("wait", cycles=2)
 
     def outputs(self, name: str, case: PlacedCase) -> None:
@@ -163,9 +168,22 @@ class Script:
         for number, case in enumerate(self.placed):
             self.outputs(f"queued{number}", case)
 
+    def unanswered(self, case: PlacedCase, cycles: int) -> None:
+        """Hold write responses back: the layer must not complete until they come."""
+        done = 2 * len(self.placed)
+        self.write("interrupt_enable", DONE | ERROR)
+        self.add("answer_writes", on=False)
+        self.put([case])
+        self.add("wait", cycles=cycles)
+        self.expect("no layer completes without write responses: COMPLETED", "completed", done)
+        self.expect("no layer completes without write responses: STATUS", "status", BUSY)
+        self.add("answer_writes", on=True)
+        self.finish("write responses come late", done + 1, DONE | EMPTY)
+        self.outputs("after_late_responses", case)
+
     def failures(self, case: PlacedCase) -> None:
         """Fail for want of a program, of memory to read, of memory to write; after each the queue goes on when told to."""
-        done, size = 2 * len(self.placed), self.acc.memory.bus_bytes
+        done, size = 2 * len(self.placed) + 1, self.acc.memory.bus_bytes
         nothing = self.placed[-1].outputs + self.placed[-1].output_bytes + 8 * size
         self.load(nothing, bytes([POISON]) * program_beats(self.acc) * size)
         last_beat = case.outputs + case.output_bytes - size
@@ -179,7 +197,7 @@ class Script:
             self.add("fail", kind=kind, first=first, size=length)
             self.write("queue", descriptor)
             self.put([case])
-            irq = self.add("wait_interrupt", most=100 * TRIES)
+            irq = self.add("wait_interrupt", most=self.patience)
             self.check(f"{name} error: irq", irq, {"irq": True, "open_writes": 0})
             self.add("wait", cycles=200)
             self.expect(f"{name} error: STATUS", "status", ERROR)
@@ -202,7 +220,7 @@ class Script:
         self.write("queue", (self.placed[-1].outputs - self.base) // self.acc.memory.bus_bytes)  # poison is no program
         self.interrupt("full queue: error", ERROR)  # clears it: the queue is empty, so nothing starts
         self.write("queue", (self.placed[-1].outputs - self.base) // self.acc.memory.bus_bytes)
-        self.add("wait_interrupt", most=100 * TRIES)
+        self.add("wait_interrupt", most=self.patience)
         for _ in range(self.axi.queue_depth):
             self.write("queue", case.program)
         self.check("full queue", self.add("write", offset=self.at["queue"], value=case.program), SLVERR)
@@ -218,7 +236,7 @@ class Script:
 
     def _soft_reset(self, name: str) -> None:
         self.write("control", SOFT_RESET)
-        over = self.add("until", offset=self.at["status"], value=0, mask=BUSY, most=TRIES)
+        over = self.add("until", offset=self.at["status"], value=0, mask=BUSY, most=self.patience // TRY_CYCLES)
         self.check(f"{name} ends", over, True)
         self.expect(f"{name}: STATUS", "status", 0)
         self.expect(f"{name}: COMPLETED", "completed", 0)

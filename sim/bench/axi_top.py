@@ -13,6 +13,8 @@ LEAST_LATENCY = 2
 """Cycles from AR to R that the memory model takes by itself."""
 
 MONITORED = {"faults": 7, "open_reads": 16, "open_writes": 16, "bursts": 32, "beats": 32, "read_latency": 16}
+TRY_CYCLES = 100
+"""Cycles between two looks at a register that is waited for."""
 FAULTS = (
     "a channel took back or changed what it offered",
     "a burst is too long, not INCR, narrow or unaligned",

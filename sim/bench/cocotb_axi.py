@@ -15,7 +15,7 @@ from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
 
-from sim.bench.axi_top import LEAST_LATENCY, MONITORED
+from sim.bench.axi_top import LEAST_LATENCY, MONITORED, TRY_CYCLES
 from sim.runner import job_directory
 
 PERIOD_NS = 2
@@ -98,6 +98,10 @@ class Bench:
             if pause:
                 channel.set_pause_generator(_pauses(random.Random(f"{seed}.{number}"), pause))
 
+    async def answer_writes(self, on: bool) -> None:
+        """Hold all write responses back, or let them go."""
+        self.memory.write_if.b_channel.pause = not on
+
     async def fail(self, kind: str, first: int, size: int) -> None:
         """Let accesses to these byte addresses fail from now on."""
         self.faults[kind] = range(first, first + size)
@@ -124,23 +128,23 @@ class Bench:
         """Read registers one after the other, in order of offset."""
         return [(await self.read(offset + 4 * i))[0] for i in range(words)]
 
-    async def put(self, queue: int, free: int, addresses: list[int]) -> int:
-        """Put descriptors into the queue, waiting for room; return how often there was none."""
-        waited = 0
+    async def put(self, queue: int, free: int, addresses: list[int], most: int) -> bool:
+        """Put descriptors into the queue, looking for room `most` times each; return whether it took them all."""
         for address in addresses:
-            while not (await self.read(free))[0]:
-                waited += 1
-                await ClockCycles(self.dut.aclk, 50)
+            for _ in range(most):
+                if (await self.read(free))[0]:
+                    break
+                await ClockCycles(self.dut.aclk, TRY_CYCLES)
             if await self.write(queue, address):
-                raise RuntimeError("a queue with room refused a descriptor")
-        return waited
+                return False
+        return True
 
     async def until(self, offset: int, value: int, mask: int, most: int) -> bool:
-        """Read a register until its masked bits equal `value`; give up after `most` tries, 100 cycles apart."""
+        """Read a register until its masked bits equal `value`; give up after `most` tries."""
         for _ in range(most):
             if (await self.read(offset))[0] & mask == value:
                 return True
-            await ClockCycles(self.dut.aclk, 100)
+            await ClockCycles(self.dut.aclk, TRY_CYCLES)
         return False
 
     async def wait(self, cycles: int) -> None:
