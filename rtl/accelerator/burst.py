@@ -42,8 +42,10 @@ class Burst(wiring.Component):
         plane, row, beat = (Signal(n, name=name, reset_less=True) for n, name in ((16, "plane"), (16, "row"), (24, "beat")))
         row_addr = Signal(32, reset_less=True)
         plane_addr = Signal(32, reset_less=True)
-        rows, beats = Signal(16, reset_less=True), Signal(24, reset_less=True)
-        row_pitch, plane_pitch = Signal(32, reset_less=True), Signal(32, reset_less=True)
+        rows, beats, row_pitch, plane_pitch = (
+            Signal(bits, name=f"kept_{name}", reset_less=True)
+            for name, bits in (("rows", 16), ("beats", 24), ("row_pitch", 32), ("plane_pitch", 32))
+        )
         row_ends, plane_ends = Signal(), Signal()
         m.d.comb += [row_ends.eq(beat == 0), plane_ends.eq(row_ends & (row == 0)), self.last.eq(plane_ends & (plane == 0))]
         with m.If(self.start):

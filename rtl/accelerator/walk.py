@@ -108,8 +108,8 @@ class TapWalk(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         prog = self.prog
-        c, r, s = Signal(16), Signal(8), Signal(8)
-        block_addr, plane_addr, row_addr = Signal(signed(18)), Signal(signed(18)), Signal(signed(18))
+        c, r, s = (Signal(bits, name=name) for name, bits in (("c", 16), ("r", 8), ("s", 8)))
+        block_addr, plane_addr, row_addr = (Signal(signed(18), name=f"{name}_addr") for name in ("block", "plane", "row"))
         s_end, r_end, c_end = s == prog.filter_s - 1, r == prog.filter_r - 1, c == self.c_blocks - 1
         m.d.comb += [self.first.eq((c == 0) & (r == 0) & (s == 0)), self.last.eq(s_end & r_end & c_end)]
         with m.If(self.restart):

@@ -131,8 +131,8 @@ class Bench:
         """The module as an SMT-LIB transition system with the annotations of yosys-smtbmc."""
         if not self._smt2:
             text = rtlil.convert(self.module, name="bench", ports=self._ports, emit_src=False)
-            # Solvers report cells; Amaranth numbers them.
-            text = _CHECK.sub(r"\1\\\3\2", text)
+            # Solvers report cells, which Amaranth numbers; @ keeps them apart from wires.
+            text = _CHECK.sub(r"\1\\@\3\2", text)
             # To Amaranth the signals inside are inputs; here they get their drivers.
             inside = [f"connect -set {name} \\{path}" for name, path in self._inner.items()]
             script = [*_BEFORE, *(["delete -input w:inner_*"] if inside else []), *inside, *_AFTER]

@@ -20,9 +20,9 @@ from rtl.library import EmitError
 __all__ = ["Verdict", "bounded", "inductive", "reach"]
 
 SOLVER = "yices"
-_FAILED = re.compile(r"Assert failed in \S+: (\S+)")
-_REACHED = re.compile(r"Reached cover statement in step (\d+) at \S+: (\S+)")
-_UNREACHED = re.compile(r"Unreached cover statement at \S+: (\S+)")
+_FAILED = re.compile(r"Assert failed in \S+: @(\S+)")
+_REACHED = re.compile(r"Reached cover statement in step (\d+) at \S+: @(\S+)")
+_UNREACHED = re.compile(r"Unreached cover statement at \S+: @(\S+)")
 _K = re.compile(r"Trying induction in step (\d+)")
 
 
