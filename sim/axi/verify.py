@@ -25,13 +25,13 @@ from sim.bench.axi import build_axi, run_script
 from sim.bench.axi_top import LEAST_LATENCY
 from sim.cases import LayerCase, random_cases
 from sim.runner import Simulator
-from sim.verify import SLACK_CYCLES, WAITS, Progress, model_counters
+from sim.verify import WAITS, Progress, model_counters
 
 READ_PATH_CYCLES = 4
 """Cycles that the shell adds to the latency of a beat that is a burst of its own: held, queued, on AR, register of R."""
 
-PATIENCE = 20
-"""Times the schedule's cycles of all layers after which a run counts as hung: a narrow bus that pauses is slow."""
+PATIENCE, PATIENCE_CYCLES = 20, 3000
+"""Times the schedule's cycles of all layers, and cycles more, after which a run counts as hung: a bus that pauses is slow."""
 
 WRITE_PATH_CYCLES = 8
 """Cycles of the last write beat beside those of its burst and the one before: held, queued, on AW, and memory's answer."""
@@ -85,7 +85,7 @@ def verify_axi_layers(
     acc = replace(acc, memory=replace(acc.memory, interval=1, latency=max(LEAST_LATENCY, acc.memory.latency)))
     timings = [schedule(case.layer, acc, case.tiling) for case in cases]
     least = min(range(len(cases)), key=lambda number: timings[number].cycles)
-    patience = SLACK_CYCLES + PATIENCE * sum(timing.cycles for timing in timings)
+    patience = PATIENCE_CYCLES + PATIENCE * sum(timing.cycles for timing in timings)
     script = Script(acc, axi, placed, seed, patience)
     script.begin()
     script.accesses()

@@ -81,15 +81,6 @@ class Unconfirmed(AxiMaster):
         return m
 
 
-class OneByte(AxiMaster):
-    """Writes one byte of each beat."""
-
-    def elaborate(self, platform: object) -> Module:
-        m = super().elaborate(platform)
-        m.d.comb += self.m_axi_wstrb.eq(1)
-        return m
-
-
 class Deaf(AxiMaster):
     """Hears no error of the memory."""
 
@@ -123,7 +114,6 @@ class Blunt(RegisterFile):
     ("part", "mutant", "found"),
     [
         ("AxiMaster", Unconfirmed, ["no layer completes without write responses"]),
-        ("AxiMaster", OneByte, ["mismatches"]),
         ("AxiMaster", Deaf, ["read error: irq", "write error: irq"]),
         ("AxiMaster", Fickle, ["took back"]),
         ("RegisterFile", Blunt, ["byte strobes", "flags are cleared one by one"]),
