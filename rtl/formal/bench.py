@@ -69,17 +69,18 @@ class Bench:
                 signal = Value.cast(value) if isinstance(value, ValueCastable) else value
                 self._ports.append(signal)
 
-    def fixed(self, shape: Any, name: str) -> Signal:
-        """Return a value that may be any but never changes."""
+    def fixed(self, shape: Any, name: str, *, shown: bool = True) -> Signal:
+        """Return a value that may be any but never changes; `shown`: with a row in traces."""
         value, before = Signal(shape, name=name), Signal(shape, name=f"{name}_before", reset_less=True)
         self.free(value)
         self.module.d.sync += before.eq(value)
         self.assume(f"{name}_stays", Value.cast(value) == Value.cast(before))
-        self._shown.append(name)
+        if shown:
+            self._shown.append(name)
         return value
 
-    def inner(self, path: str, shape: Any) -> Signal:
-        """Return a signal inside a component, for claims that make others inductive.
+    def inner(self, path: str, shape: Any, *, lemma: bool = True) -> Signal:
+        """Return a signal inside a component.
 
         Parameters
         ----------
@@ -87,9 +88,11 @@ class Bench:
             Names of the parts and of the signal, joined by dots; words of a memory are ``memory[0]`` and so on.
         shape : amaranth shape
             Its width must be that of the signal.
+        lemma : bool
+            Only lemmas look at it: where they are left out it has any value, and need not exist.
         """
         signal = Signal(shape, name=f"inner_{len(self._ports)}")
-        if self.only is None:  # only lemmas look at it
+        if self.only is None or not lemma:
             self._inner[signal.name] = path
         self._ports.append(signal)
         return signal
