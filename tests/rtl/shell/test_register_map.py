@@ -29,6 +29,7 @@ from dataflows.registers import (
     parameter_registers,
 )
 from rtl.accelerator.top import ERROR_PROGRAM
+from rtl.emit import run_yosys
 from rtl.shell.counters import CAPTURE_CYCLES
 from rtl.shell.export import export_axi
 from tests.rtl.lint import lint
@@ -124,6 +125,21 @@ def test_the_shell_lints_and_keeps_the_accelerator_as_it_is(files: dict[str, str
     ports = re.search(rf"^module {top}\((.*?)\);", text, re.MULTILINE | re.DOTALL)
     assert ports
     assert all(re.fullmatch(r"aclk|aresetn|irq|s_axil_\w+|m_axi_\w+", port.strip()) for port in ports[1].split(","))
+
+
+def test_no_output_depends_on_an_input_in_the_same_cycle(files: dict[str, str]) -> None:
+    """AXI A3.2.1: valid may not wait for ready; here nothing at all passes through but by a register."""
+    registers = "$dff,$sdff,$dffe,$sdffe,$sdffce,$mem_v2,$memrd_v2,sram_1r1w,design_accelerator"
+    script = [
+        "read_verilog -lib sram_1r1w.v", "read_verilog -lib accelerator.v", "read_verilog accelerator_axi.v",
+        "hierarchy -check -top design_accelerator_axi", "proc", "flatten", "opt_clean",
+        f"tee -o through select -list o:* %ci*:-{registers} i:* %i",
+        "tee -o over_time select -list o:* %ci* i:* %i",
+    ]  # fmt: skip
+    sources = {name: files[name] for name in ("sram_1r1w.v", "accelerator.v", "accelerator_axi.v")}
+    found, _log = run_yosys(script, sources, ["through", "over_time"])
+    assert "m_axi_rdata" in found["over_time"]
+    assert found["through"].split() == []
 
 
 def test_files_name_the_axi_top(files: dict[str, str]) -> None:
