@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import wiring
 
 from rtl.accelerator.burst import Burst
@@ -18,64 +18,11 @@ from rtl.accelerator.walk import PixelWalk, TapWalk
 from rtl.formal.bench import Bench
 from rtl.formal.solve import inductive, reach
 from tests.rtl.formal.broken import Mistake, refute
+from tests.rtl.formal.nest import Counter, Nest
 
 BITS = 2
 """Of loop counters, for every commit."""
 MORE_BITS = 3
-
-
-class Counter:
-    """A loop counter next to the hardware, and its products with strides.
-
-    Products are kept by addition, and a lemma says that they equal ``count * stride``. That splits what is hard for a solver,
-    sums of products, into sums of registers and one product at a time.
-    """
-
-    def __init__(self, bench: Bench, bits: int, name: str, **strides: Any) -> None:
-        self.at, self.strides = Signal(bits, name=f"loop_{name}"), strides
-        self.products = {key: Signal(32, name=f"{name}_times_{key}") for key in strides}
-        for key, stride in strides.items():
-            bench.lemma(f"{name}_times_{key}", self.products[key] == (self.at * stride)[:32])
-
-    def __getitem__(self, key: str) -> Any:
-        return (self.at * self.strides[key])[:32]
-
-    def up(self, amount: Any = 1) -> list[Any]:
-        """Count up if `amount`, a bit, is set."""
-        products = (self.products[key].eq(self.products[key] + Mux(amount, self.strides[key], 0)) for key in self.strides)
-        return [self.at.eq(self.at + amount), *products]
-
-    def back(self) -> list[Any]:
-        """Begin again."""
-        return [value.eq(0) for value in (self.at, *self.products.values())]
-
-    def copy(self, other: Counter) -> list[Any]:
-        """Become what another counter of the same strides is."""
-        return [self.at.eq(other.at), *(self.products[key].eq(other.products[key]) for key in self.strides)]
-
-
-class Nest:
-    """Counters of a loop nest, innermost first."""
-
-    def __init__(self, bench: Bench, bits: int, loops: dict[str, tuple[Any, dict[str, Any]]], restart: Any, step: Any) -> None:
-        m = bench.module
-        self.loops = {name: Counter(bench, bits, name, **strides) for name, (_, strides) in loops.items()}
-        ends = {name: self.loops[name].at == extent - 1 for name, (extent, _) in loops.items()}
-        self.inside = Cat(self.loops[name].at < extent for name, (extent, _) in loops.items()).all()
-        self.last = Cat(ends.values()).all()
-        inner: Any = step
-        for name, counter in self.loops.items():
-            with m.If(restart):
-                m.d.sync += counter.back()
-            with m.Elif(inner):
-                with m.If(ends[name]):
-                    m.d.sync += counter.back()
-                with m.Else():
-                    m.d.sync += counter.up()
-            inner = inner & ends[name]
-
-    def __getitem__(self, name: str) -> Counter:
-        return self.loops[name]
 
 
 def wrapped(bench: Bench, value: Any, shape: Any) -> Signal:
