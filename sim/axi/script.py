@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
 from dataflows.program import program_beats
@@ -21,7 +19,7 @@ from dataflows.registers import (
     parameter_registers,
 )
 from sim.axi.place import PlacedCase, base_address
-from sim.bench.axi import Step, step
+from sim.bench.axi import Step, counters, step
 from sim.bench.axi_top import FAULTS, LEAST_LATENCY, TRY_CYCLES
 from sim.bench.bulk import POISON
 
@@ -259,5 +257,4 @@ class Script:
 
     def counters(self, found: list[Any], name: str) -> dict[str, int]:
         """Return the 64-bit counters that step `name` has read."""
-        words = np.array(found[self.named[name]], dtype="<u4")
-        return {key: int(value) for (key, _meaning), value in zip(ALL_COUNTERS, words.view("<u8"), strict=True)}
+        return counters(found[self.named[name]])

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
+from dataflows.registers import ALL_COUNTERS
 from rtl.shell.export import axi_ports, axi_top_name, axi_verilog
 from sim.bench.axi_top import TOP, axi_bench_verilog, bench_ports
 from sim.runner import Build, Simulator, build, run
@@ -21,11 +24,13 @@ def step(do: str, **values: Any) -> Step:
     return {"do": do, **values}
 
 
-def build_axi(acc: Accelerator, axi: AxiOptions, *, simulator: Simulator = "verilator", waves: bool = False) -> Build:
-    """Build the bench of a design, or find it in the cache."""
+def build_axi(
+    acc: Accelerator, axi: AxiOptions, *, depth_beats: int = 0, simulator: Simulator = "verilator", waves: bool = False
+) -> Build:
+    """Build the bench of a design, or find it in the cache; with `depth_beats` a memory is inside."""
     ports = axi_ports(acc, axi)
-    text = axi_bench_verilog(axi_verilog(acc, axi), axi_top_name(acc), ports, acc, axi)
-    return build(text, TOP, bench_ports(ports), waves=waves, simulator=simulator)
+    text = axi_bench_verilog(axi_verilog(acc, axi), axi_top_name(acc), ports, acc, axi, depth_beats)
+    return build(text, TOP, bench_ports(ports, axi, depth_beats), waves=waves, simulator=simulator)
 
 
 def run_script(
@@ -67,3 +72,9 @@ def run_script(
         found = run(made, "sim.bench.cocotb_axi", params=params, work=work, waves=waves, timeout=timeout)
         names = [each["file"] for each in steps if each["do"] == "dump"]
         return found["results"], {name: (work / name).read_bytes() for name in names}
+
+
+def counters(words: Sequence[int]) -> dict[str, int]:
+    """Return counters by name from the 32-bit words of a bank."""
+    values = np.array(words, dtype="<u4").view("<u8")
+    return {name: int(value) for (name, _meaning), value in zip(ALL_COUNTERS, values, strict=True)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dataflows.arch import Accelerator
@@ -29,9 +29,14 @@ _WATCHED = (
     "wvalid", "wready", "wlast", "rvalid", "rready", "rlast", "bvalid", "bready", "wdata", "wstrb",
 )  # fmt: skip
 
+_MEMORY = (
+    "arid", "awid", "araddr", "awaddr", "arlen", "awlen", "arvalid", "awvalid", "wvalid", "wlast", "rready", "bready", "wdata",
+    "wstrb", "arready", "awready", "wready", "rvalid", "rlast", "bvalid", "rdata", "rresp", "bresp", "rid", "bid",
+)  # fmt: skip
+
 
 def axi_bench_verilog(
-    accelerator: str, dut: str, ports: Sequence[tuple[str, str, int]], acc: Accelerator, axi: AxiOptions
+    accelerator: str, dut: str, ports: Sequence[tuple[str, str, int]], acc: Accelerator, axi: AxiOptions, depth_beats: int = 0
 ) -> str:
     """Return the Verilog of the whole bench.
 
@@ -45,24 +50,50 @@ def axi_bench_verilog(
         Its ports: name, direction, width.
     acc, axi : Accelerator, AxiOptions
         The design.
+    depth_beats : int
+        0: the memory ports are the bench's. Otherwise a memory of so many beats, a power of two, is inside.
     """
-    declared = [f"    {way} wire [{width - 1}:0] {name}" for name, way, width in ports]
+    inside = {name for name, _way, _width in ports if name.startswith("m_axi_")} if depth_beats else set()
+    outer = [port for port in (*ports, *_controls(axi, depth_beats)) if port[0] not in inside]
+    declared = [f"    {way} wire [{width - 1}:0] {name}" for name, way, width in outer]
     declared += [f"    output wire [{width - 1}:0] {name}" for name, width in MONITORED.items()]
-    names = [f".{name}({name})" for name, _way, _width in ports]
-    watched = [f".{name}(m_axi_{name})" for name in _WATCHED] + [f".{name}({name})" for name in MONITORED]
+    wires = [f"    wire [{width - 1}:0] {name};" for name, _way, width in ports if name in inside]
+    parts = [_instance(dut, "dut", {}, {name: name for name, _way, _width in ports})]
     settings = {
         "ADDRESS": axi.address_bits, "DATA": acc.beat_bits, "MOST": axi.burst_beats, "READS": axi.read_bursts,
         "WRITES": axi.write_bursts,
     }  # fmt: skip
-    top = [
-        f"module {TOP} (", ",\n".join(declared), ");", f"    {dut} dut ({', '.join(names)});",
-        f"    axi_monitor #({', '.join(f'.{name}({value})' for name, value in settings.items())}) monitor (",
-        f"        .clk(aclk), .resetn(aresetn), {', '.join(watched)});", "endmodule", "",
-    ]  # fmt: skip
-    monitor = (Path(__file__).parents[1] / "verilog" / "axi_monitor.v").read_text()
-    return "\n".join([accelerator, monitor, *top])
+    clocks = {"clk": "aclk", "resetn": "aresetn"}
+    watched = {name: f"m_axi_{name}" for name in _WATCHED}
+    parts.append(_instance("axi_monitor", "monitor", settings, clocks | watched | {name: name for name in MONITORED}))
+    files = ["axi_monitor.v"]
+    if depth_beats:
+        settings = {"ADDRESS": axi.address_bits, "DATA": acc.beat_bits, "ID": axi.id_bits, "DEPTH": depth_beats}
+        bus = {name: f"m_axi_{name}" for name in _MEMORY}
+        control = {name: name for name, _way, _width in _controls(axi, depth_beats)}
+        parts.append(_instance("axi_dram", "memory", settings, clocks | bus | control))
+        files.append("axi_dram.v")
+    room = Path(__file__).parents[1] / "verilog"
+    top = [f"module {TOP} (", ",\n".join(declared), ");", *wires, *parts, "endmodule", ""]
+    return "\n".join([accelerator, *((room / name).read_text() for name in files), *top])
 
 
-def bench_ports(ports: Sequence[tuple[str, str, int]]) -> tuple[str, ...]:
+def _instance(module: str, name: str, parameters: Mapping[str, int], ports: Mapping[str, str]) -> str:
+    """Return an instance of a module."""
+    settings = f" #({', '.join(f'.{key}({value})' for key, value in parameters.items())})" if parameters else ""
+    return f"    {module}{settings} {name} ({', '.join(f'.{port}({wire})' for port, wire in ports.items())});"
+
+
+def _controls(axi: AxiOptions, depth_beats: int) -> tuple[tuple[str, str, int], ...]:
+    """Return the ports that steer the memory inside the bench."""
+    if not depth_beats:
+        return ()
+    widths = {"load": 1, "dump": 1, "load_beats": 32, "dump_first": 32, "dump_beats": 32, "cfg_latency": 16}
+    inputs = (widths | {"cfg_base": axi.address_bits}).items()
+    return (*((name, "input", width) for name, width in inputs), ("file_fault", "output", 1))
+
+
+def bench_ports(ports: Sequence[tuple[str, str, int]], axi: AxiOptions, depth_beats: int = 0) -> tuple[str, ...]:
     """Return the names of all ports of the bench."""
-    return (*(name for name, _way, _width in ports), *MONITORED)
+    names = (*(name for name, _way, _width in (*ports, *_controls(axi, depth_beats))), *MONITORED)
+    return tuple(name for name in names if not (depth_beats and name.startswith("m_axi_")))
