@@ -59,7 +59,9 @@ class Sequencer(wiring.Component):
             m.d.comb += flag.eq(fresh | (changed & prog[f"{name}_relevant"]).any())
         tile = self._tile(m, last, pos)
         copies = {name: Signal(name=f"{name}_copy") for name in ("input", "weight", "out")}
-        slot, final, skipped_words, skipped_beats = Signal(2), Signal(), Signal(18), Signal(32)
+        slot, final, skipped_words, skipped_beats = (
+            Signal(bits, name=name) for name, bits in (("slot", 2), ("final", 1), ("skipped_words", 18), ("skipped_beats", 32))
+        )
         room = Signal()
         tiles = Signal(range(STORE_LAG + 1))  # output tiles before the current one; stays at STORE_LAG
         m.d.comb += room.eq(self.load.ready & self.compute.ready & self.post.ready & self.store.ready)

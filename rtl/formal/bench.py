@@ -137,7 +137,7 @@ class Bench:
             # Solvers report cells, which Amaranth numbers; @ keeps them apart from wires.
             text = _CHECK.sub(r"\1\\@\3\2", text)
             # To Amaranth the signals inside are inputs; here they get their drivers.
-            inside = [f"connect -set {name} \\{path}" for name, path in self._inner.items()]
+            inside = [f"connect -nounset -set {name} \\{path}" for name, path in self._inner.items()]
             script = [*_BEFORE, *(["delete -input w:inner_*"] if inside else []), *inside, *_AFTER]
             files, _ = run_yosys(script, {"bench.il": text}, ["bench.smt2"])
             self._smt2 = files["bench.smt2"]
