@@ -38,6 +38,8 @@ class Bench:
     ----------
     module : Module
         Place the component under proof, and registers that remember what a claim is about, here.
+    claims : list of str
+        Names, without lemmas.
     """
 
     def __init__(self, *, only: str | None = None) -> None:
@@ -51,6 +53,7 @@ class Bench:
         self._shown: list[str] = []
         self._inner: dict[str, str] = {}
         self._smt2 = ""
+        self.claims: list[str] = []
 
     def free(self, *what: Any) -> None:
         """Let signals have any value in every cycle.
@@ -103,13 +106,14 @@ class Bench:
 
     def claim(self, name: str, condition: Any) -> None:
         """Claim that `condition` holds in every cycle."""
+        self.claims.append(name)
         if self.only in (None, name):
             self.module.d.comb += Assert(self._flag(f"claim_{name}", condition))
 
     def lemma(self, name: str, condition: Any) -> None:
         """Claim what no user asks for, but what makes the claims inductive: how states inside belong together."""
         if self.only is None:
-            self.claim(name, condition)
+            self.module.d.comb += Assert(self._flag(f"claim_{name}", condition))
 
     def case(self, name: str, condition: Any) -> None:
         """Expect that some run comes to `condition`: claims that say nothing about it would be empty."""

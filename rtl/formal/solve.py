@@ -53,7 +53,7 @@ class Verdict:
     seconds: float = 0.0
 
 
-def bounded(bench: Bench, depth: int, timeout: float = 60) -> Verdict:
+def bounded(bench: Bench, depth: int, timeout: float = 300) -> Verdict:
     """Look for a run of `depth` cycles, the one of reset included, that breaks a claim."""
     status, log, trace, seconds = _smtbmc(bench, ["--presat", "-t", str(depth)], timeout)
     verdict = {"PASSED": "proved", "FAILED": "refuted"}.get(status, "unknown")
@@ -62,7 +62,7 @@ def bounded(bench: Bench, depth: int, timeout: float = 60) -> Verdict:
     return Verdict(verdict, depth, tuple(dict.fromkeys(_FAILED.findall(log))), trace, seconds)
 
 
-def inductive(bench: Bench, depth: int, timeout: float = 60) -> Verdict:
+def inductive(bench: Bench, depth: int, timeout: float = 300) -> Verdict:
     """Prove the claims for runs of any length by induction over at most `depth` cycles of history."""
     base = bounded(bench, depth + 1, timeout)
     if base.status != "proved":
@@ -74,7 +74,7 @@ def inductive(bench: Bench, depth: int, timeout: float = 60) -> Verdict:
     return Verdict("unknown", depth, tuple(dict.fromkeys(_FAILED.findall(log))), trace, seconds)
 
 
-def reach(bench: Bench, depth: int, timeout: float = 60) -> Verdict:
+def reach(bench: Bench, depth: int, timeout: float = 300) -> Verdict:
     """Look for runs of at most `depth` cycles that come to every case; `depth` of the verdict is the longest needed."""
     status, log, trace, seconds = _smtbmc(bench, ["-c", "-t", str(depth)], timeout)
     verdict = {"PASSED": "proved", "FAILED": "refuted"}.get(status, "unknown")

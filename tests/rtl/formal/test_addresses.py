@@ -233,7 +233,7 @@ BENCHES = {"burst": (burst_bench, 12), "pixels": (pixel_bench, 10), "taps": (tap
 def test_addresses_equal_the_loop_nests(name: str, bits: int) -> None:
     build, depth = BENCHES[name]
     bench = build(bits=bits)
-    verdict = inductive(bench, 1, timeout=300)
+    verdict = inductive(bench, 1)
     assert verdict.status == "proved", f"{verdict.failed}\n{verdict.trace}"
     cases = reach(bench, depth)
     assert cases.status == "proved", cases.failed

@@ -34,7 +34,7 @@ def queue_bench(kind: type[Queue] = Queue, depth: int = 4, width: int = 4, only:
     bench.claim("it_is_not_lost", ~followed | (ahead < inside))
     bench.claim("gives_what_it_has_and_nothing_else", dut.o.valid == (inside != 0))
     bench.claim("takes_while_there_is_room", dut.i.ready == (inside != depth))
-    bench.claim("never_too_full", inside <= depth)
+    bench.lemma("never_too_full", inside <= depth)
 
     waits, waiting = Signal(), Signal(width)
     m.d.sync += [waits.eq(dut.o.valid & ~dut.o.ready), waiting.eq(word_out)]

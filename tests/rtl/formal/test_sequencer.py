@@ -161,7 +161,7 @@ def _copies(bench: Bench, dut: Any, nest: Nest, pushes: Any, offered: Any, first
 
 def test_steps_come_in_order_with_their_addresses() -> None:
     bench = tile_bench()
-    verdict = inductive(bench, 1, timeout=300)
+    verdict = inductive(bench, 1)
     assert verdict.status == "proved", f"{verdict.failed}\n{verdict.trace}"
     cases = reach(bench, 26)
     assert cases.status == "proved", cases.failed

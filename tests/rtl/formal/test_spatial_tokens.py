@@ -209,10 +209,13 @@ def test_broken_tokens_are_refuted(mistake: Mistake) -> None:
     refute(tokens_bench, Sequencer, mistake, depth=16)
 
 
+STUCK = Mistake("goes_on", "banks + self.take[2] - drained", "banks + self.take[2]")
+SLOWER = Mistake("a_short_layer_ends", "free = banks < 2", "free = banks < 1")
+
+
 def test_a_bank_that_never_comes_free_is_refuted() -> None:
-    refute(eager_bench, Sequencer, Mistake("goes_on", "banks + self.take[2] - drained", "banks + self.take[2]"), depth=20)
+    refute(eager_bench, Sequencer, STUCK, depth=20)
 
 
 def test_a_layer_that_takes_longer_is_refuted() -> None:
-    slower = Mistake("a_short_layer_ends", "free = banks < 2", "free = banks < 1")
-    refute(short_bench, Sequencer, slower, depth=LONGEST_LAYER + 10)
+    refute(short_bench, Sequencer, SLOWER, depth=LONGEST_LAYER + 10)

@@ -1,0 +1,51 @@
+"""Every claim has a mistake that breaks it; docs/verification-formal.md says so and counts them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rtl.formal.bench import Bench
+from tests.rtl.formal import (
+    test_addresses,
+    test_lite,
+    test_order,
+    test_queue,
+    test_sequencer,
+    test_spatial_tokens,
+    test_spatial_walk,
+)
+from tests.rtl.formal.broken import Mistake
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "verification-formal.md"
+MISTAKES: dict[Callable[[], Bench], list[Mistake]] = {
+    test_queue.queue_bench: test_queue.MISTAKES,
+    test_order.order_bench: test_order.MISTAKES,
+    test_addresses.burst_bench: test_addresses.BURST,
+    test_addresses.pixel_bench: test_addresses.PIXELS,
+    test_addresses.tap_bench: test_addresses.TAPS,
+    test_sequencer.tile_bench: test_sequencer.MISTAKES,
+    test_spatial_tokens.short_bench: [*test_spatial_tokens.MISTAKES, test_spatial_tokens.STUCK, test_spatial_tokens.SLOWER],
+    test_spatial_walk.walk_bench: test_spatial_walk.MISTAKES,
+    test_lite.lite_bench: test_lite.MISTAKES,
+}
+
+
+def family(claim: str) -> str:
+    """One name for what the same line of a generator makes for several tensors."""
+    return re.sub(r"^(weights|inputs|outputs)_", "TENSOR_", claim)
+
+
+# Benches that are only asked for their claims are never elaborated.
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.parametrize("build", MISTAKES, ids=lambda build: build.__name__)
+def test_every_claim_has_a_mistake_that_breaks_it(build: Callable[[], Bench]) -> None:
+    claims = {family(claim) for claim in build().claims}
+    assert claims == {family(mistake.claim) for mistake in MISTAKES[build]}
+
+
+def test_the_page_counts_the_mistakes() -> None:
+    assert f"{sum(map(len, MISTAKES.values()))} in all" in PAGE.read_text(encoding="utf-8")
