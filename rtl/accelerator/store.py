@@ -55,7 +55,7 @@ class Store(wiring.Component):
         m = Module()
         burst = place(self.modules, m, "burst", "burst", Burst)
         tile = Signal(STORE, reset_less=True)
-        ready = Signal(2)
+        ready = Signal(2, name="ready_tiles")
         with m.If(self.reset):
             m.d.sync += ready.eq(0)
         with m.Else():

@@ -11,6 +11,7 @@ import pytest
 from rtl.formal.bench import Bench
 from tests.rtl.formal import (
     test_addresses,
+    test_engines,
     test_lite,
     test_order,
     test_queue,
@@ -30,6 +31,8 @@ MISTAKES: dict[Callable[[], Bench], list[Mistake]] = {
     test_sequencer.tile_bench: test_sequencer.MISTAKES,
     test_spatial_tokens.short_bench: [*test_spatial_tokens.MISTAKES, test_spatial_tokens.STUCK, test_spatial_tokens.SLOWER],
     test_spatial_walk.walk_bench: test_spatial_walk.MISTAKES,
+    test_engines.load_bench: test_engines.LOAD,
+    test_engines.store_bench: test_engines.STORE,
     test_lite.lite_bench: test_lite.MISTAKES,
 }
 

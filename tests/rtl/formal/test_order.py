@@ -35,6 +35,7 @@ def order_bench(kind: type[BusOrder] = BusOrder, only: str | None = None) -> Ben
     all_loaded = tile == tiles
     m.d.comb += [dut.store_next.eq((step == 0) & (tile >= STORE_LAG)), dut.last_step.eq(ends_tile & (tile == tiles - 1))]
     # Engines: the one that has the port frees it; loads end, and no tile is stored before its loads are done.
+    # That they free what they have is proved in test_engines.py.
     can_store = (stored < tile) & running
     bench.assume("loads", ~dut.load_want | (running & ~all_loaded))
     bench.assume("stores", ~dut.store_want | can_store)
