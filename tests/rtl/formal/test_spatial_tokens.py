@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from amaranth.hdl import Array, Cat, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Mux, Signal, Value
 
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SpatialArray, SpatialAxis
@@ -74,6 +74,8 @@ def _halves(bench: Bench, dut: Any, tensor: str, walking: Any, holds: Any, relea
     last = getattr(dut, tensor).payload.last
     full = Array([Signal(name=f"{tensor}_full_{half}") for half in range(2)])
     done = packet.valid & last
+    over = Signal(name=f"{tensor}_model_over")  # the layer's last tile is in: what follows is for the next layer
+    m.d.sync += over.eq(Mux(dut.start, 0, Mux(done, _final(dut, tensor), over)))
     for half in range(2):
         with m.If(dut.start | (released & (used == half))):
             m.d.sync += full[half].eq(0)
@@ -82,7 +84,7 @@ def _halves(bench: Bench, dut: Any, tensor: str, walking: Any, holds: Any, relea
     bench.claim(f"{tensor}_go_to_an_empty_half", ~packet.valid | ~full[packet.half])
     bench.claim(f"{tensor}_come_from_a_full_half", ~dut.ctl.step | full[used])
     bench.claim(f"{tensor}_are_not_written_while_used", ~(packet.valid & dut.ctl.step) | (packet.half != used))
-    bench.claim(f"{tensor}_enter_while_a_half_is_free", getattr(dut, tensor).ready == (walking & ~(full[0] & full[1])))
+    bench.claim(f"{tensor}_enter_while_a_half_is_free", getattr(dut, tensor).ready == (walking & ~(full[0] & full[1]) & ~over))
     beginning = Signal(name=f"{tensor}_beginning", init=1)
     with m.If(dut.start):
         m.d.sync += beginning.eq(1)
@@ -97,9 +99,17 @@ def _halves(bench: Bench, dut: Any, tensor: str, walking: Any, holds: Any, relea
     bench.lemma(f"{tensor}_next", half == ~(taken ^ ready[0]))
     bench.lemma(f"{tensor}_held", (full[taken] == (holds | (ready == 2))) & (full[~taken] == (ready != 0)))
     bench.lemma(f"{tensor}_begin", begin == beginning)
+    if "final" in getattr(dut, tensor).payload.shape().members:
+        bench.lemma(f"{tensor}_over", bench.inner(f"dut.{tensor}_over", 1) == over)
     bench.case(f"{tensor}_in_both_halves", (filled == 2) & dut.ctl.step)
     bench.show(f"{tensor}_filled", full[0] + full[1])
     bench.show(f"{tensor}_enter", packet.valid)
+
+
+def _final(dut: Any, tensor: str) -> Any:
+    """Whether a beat is marked as the last one of a layer, where beats have such a mark."""
+    beat = getattr(dut, tensor).payload
+    return beat.final if "final" in beat.shape().members else Const(0, 1)
 
 
 def _banks(bench: Bench, dut: Any, holds: Any, finished: Any) -> None:
@@ -145,6 +155,9 @@ def eager_bench(kind: type[Sequencer] = Sequencer, only: str | None = None) -> T
     for tensor in TENSORS[:2]:
         packet, last = getattr(dut, f"{tensor}_packet"), getattr(dut, tensor).payload.last
         bench.assume(f"short_{tensor}", ~packet.valid | packet.begin | last)
+        bench.assume(f"more_{tensor}", ~_final(dut, tensor))
+        if "final" in getattr(dut, tensor).payload.shape().members:
+            bench.lemma(f"not_over_{tensor}", ~bench.inner(f"dut.{tensor}_over", 1))
     idle = Signal(8)
     m.d.sync += idle.eq(Mux(dut.ctl.step | ~bench.walking, 0, idle + 1))
     bench.claim("goes_on", idle <= LONGEST_WAIT)
