@@ -55,4 +55,5 @@ def show(results: list[dict[str, Any]], name: str) -> None:
         for tensor, words in levels["stream"].items()
     ]
     console.show_table("ports", ("tensor", "busy cycles", "words", "words in a PE"), body)
-    console.show(f"compute busy {row['cycles_by_limit']['compute']:,} cycles")
+    busy, setup = row["cycles_by_limit"]["compute"], row["setup_cycles"]
+    console.show(f"compute busy {busy:,} cycles; {setup:,} cycles before the first for tags, one for each PE")

@@ -9,7 +9,7 @@ from pathlib import Path
 from dataflows.errors import SpecError
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SpatialArray
-from dataflows.spatial.array_text import array_from_dict
+from dataflows.spatial.array_text import array_from_dict, array_name
 from dataflows.spatial.named import NAMED
 from dataflows.yaml_lines import read_yaml
 from systolith.textspec import integer, is_file, pairs, split_head
@@ -43,7 +43,8 @@ def find(text: str) -> tuple[str, SpatialArray] | None:
     if is_file(text) and path.suffix.lower() in (".yaml", ".yml", ".json"):
         document = read_yaml(path, "a spatial array: a YAML file with a list of axes")
         if isinstance(document.data, dict) and "axes" in document.data:
-            return str(document.data.get("name", path.stem)), array_from_dict(document.data, str(path))
+            array = array_from_dict(document.data, str(path))
+            return array_name(document.data, path.stem.replace("-", "_"), str(path)), array
     return None
 
 

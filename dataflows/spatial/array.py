@@ -19,6 +19,7 @@ SCHEMA = 1
 AXES = ("rows", "cols", "planes")
 MOST_PES = 1 << 14
 MOST_L1 = 1 << 12
+MOST_ACC_BITS = 48
 MOST_OUTER, MOST_INNER = 12, 8
 """Loops that the sequencer has counters for, above the PEs and in them."""
 LONGEST_OUTER, LONGEST_INNER = (1 << 16) - 1, (1 << 12) - 1
@@ -60,9 +61,10 @@ class SpatialAxis:
             raise SpecError("axis.name", self.name, ", ".join(AXES), "choose one of these")
         if not _whole(self.size, 1, MOST_PES):
             raise SpecError(f"{where}.size", self.size, f"an integer from 1 to {MOST_PES}", "correct the size")
-        if not self.dims or not set(self.dims) <= set(DIMS) or len(set(self.dims)) != len(self.dims):
+        letters = self.dims if isinstance(self.dims, str) else ""
+        if not letters or not set(letters) <= set(DIMS) or len(set(letters)) != len(letters):
             raise SpecError(f"{where}.dims", self.dims, f"letters of {''.join(DIMS)}, each once", "correct the dimensions")
-        if self.delay not in (0, 1) or isinstance(self.delay, bool):
+        if not _whole(self.delay, 0, 1):
             raise SpecError(f"{where}.delay", self.delay, "1 systolic or 0 broadcast", "choose one of these")
 
 
@@ -105,8 +107,10 @@ class SpatialArray:
                 raise SpecError(f"array.l1_words.{tensor}", words, f"an integer from 1 to {MOST_L1}", "correct the size")
             if not ports <= set(names):
                 raise SpecError(f"array.ports.{tensor}", sorted(ports), f"names of axes: {', '.join(names)}", "correct them")
-        limits = {"input_bits": (2, 16), "weight_bits": (2, 16), "acc_bits": (self.input_bits + self.weight_bits, 64)}
-        for name, (low, high) in {**limits, "tag_bits": (1, 16)}.items():
+        limits = {"input_bits": (2, 16), "weight_bits": (2, 16), "tag_bits": (1, 16), "acc_bits": (4, MOST_ACC_BITS)}
+        for name, (low, high) in limits.items():
+            if name == "acc_bits":  # the operands are whole numbers by now
+                low = self.input_bits + self.weight_bits  # noqa: PLW2901
             if not _whole(getattr(self, name), low, high):
                 raise SpecError(f"array.{name}", getattr(self, name), f"an integer from {low} to {high}", "correct the width")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from dataflows.spatial.array import SCHEMA, SpatialArray, SpatialAxis
 
 _WIDTHS = ("input_bits", "weight_bits", "acc_bits", "tag_bits")
 _TOP = ("schema", "name", "description", "axes", "l1_words", "ports", *_WIDTHS)
+_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _AXIS = ("name", "size", "dims", "delay")
 
 
@@ -31,6 +33,14 @@ def array_from_dict(data: Any, path: str = "array") -> SpatialArray:
         raise SpecError(path + error.path.removeprefix("array"), error.found, error.allowed, error.fix) from None
 
 
+def array_name(data: Any, default: str, path: str) -> str:
+    """Return the name of an array file: a word that Verilog and file names can have."""
+    name = data.get("name", default)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SpecError(f"{path}.name", name, "letters, digits and _, beginning with a letter", "rename the array, or the file")
+    return name
+
+
 def _axis(data: Any, path: str) -> SpatialAxis:
     _known(data, path, _AXIS, "name", "size")
     try:
@@ -47,7 +57,7 @@ def _per_tensor(data: Any, path: str, absent: Any) -> list[Any]:
 
 
 def _port(value: Any, path: str) -> frozenset[str]:
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value) or len(set(value)) != len(value):
         raise SpecError(path, value, "a list of axes for each tensor", "write for example {weights: [cols]}")
     return frozenset(value)
 

@@ -39,6 +39,8 @@ class SpatialCost:
         ``{tensor: words}`` that a PE holds.
     active : int
         PEs that the mapping uses.
+    setup_cycles : int
+        Cycles before `cycles`, in which the tags come in: one for every PE of the array.
     """
 
     layer: str
@@ -50,6 +52,7 @@ class SpatialCost:
     words: dict[str, int]
     l1_words: dict[str, int]
     active: int
+    setup_cycles: int
 
     @property
     def bound_cycles(self) -> int:
@@ -72,7 +75,7 @@ class SpatialCost:
             "energy_pj": None, "area_um2": None, "macs": self.macs, "padded_macs": self.padded_macs,
             "utilization": self.utilization, "bound": self.bound, "cycles_by_limit": self.times,
             "levels": {"stream": moved, "pe": {tensor: {"tile_words": words} for tensor, words in self.l1_words.items()}},
-            "active_pes": self.active, "check": None,
+            "active_pes": self.active, "setup_cycles": self.setup_cycles, "check": None,
         }  # fmt: skip
 
 
@@ -107,4 +110,5 @@ def cost_of(program: SpatialProgram) -> SpatialCost:
         words=words,
         l1_words={tensor: prod(tile_extents(nest, tensor)) for tensor in TENSORS},
         active=active,
+        setup_cycles=array.pes,
     )

@@ -35,7 +35,7 @@ def row_stationary(rows: int = 12, cols: int = 14, words: Words = (224, 12, 24))
     One multicast network for weights and one for inputs, matched by tag; sums go up the columns. Storage of the published
     chip: 224 weights, 12 inputs, 24 sums (dense reference, 3.1 and 3.6).
     """
-    axes = (SpatialAxis("rows", rows, "RCK", 0), SpatialAxis("cols", cols, "PKC", 0))
+    axes = (SpatialAxis("rows", rows, "RCK", 0), SpatialAxis("cols", cols, "PK", 0))
     return SpatialArray(axes, words, (_NONE, _NONE, _COLS), input_bits=16, weight_bits=16, acc_bits=32)
 
 
@@ -49,9 +49,12 @@ def no_local_reuse(inputs: int, outputs: int) -> SpatialArray:
 
 
 def nvdla(atomic_c: int, atomic_k: int, stripe: int = 16) -> SpatialArray:
-    """C x K trees whose weights are held for a stripe of output pixels (dense reference, 5.2)."""
+    """C x K trees whose weights are held for a stripe of output pixels (dense reference, 5.2).
+
+    A PE stores the stripe's inputs and sums; in the chip the sums are kept behind the trees.
+    """
     axes = (SpatialAxis("rows", atomic_c, "C", 0), SpatialAxis("cols", atomic_k, "KG", 0))
-    return SpatialArray(axes, (1, 1, stripe), (_COLS, _ROWS, _COLS))
+    return SpatialArray(axes, (1, stripe, stripe), (_COLS, _ROWS, _COLS))
 
 
 def shidiannao(rows: int, cols: int) -> SpatialArray:

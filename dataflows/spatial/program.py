@@ -163,7 +163,8 @@ def violations(program: SpatialProgram) -> list[Infeasible]:
         words = math.prod(tile_extents(nest, tensor))
         need(f"pe.{tensor}", words, room, "words", "move loops of the PEs outward, or give the PEs more storage")
     for tensor in TENSORS[:2]:
-        reach = [max(places) - min(places) + 1 for places in zip(*positions(program, tensor), strict=True)]
+        ends = [_along_fields(array, tensor, each) for each in positions(program, tensor)]
+        reach = [max(places) - min(places) + 1 for places in zip(*ends, strict=True)]
         remedy = "unroll less along the axes that share a port, or widen the tags"
         need(f"tags of {tensor}", max(reach, default=1), (1 << array.tag_bits) - 1, "positions", remedy)
     need("sequencer", len(program.outer), MOST_OUTER, "outer loops", "merge loops of one dimension that follow each other")

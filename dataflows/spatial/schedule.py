@@ -7,12 +7,17 @@ are those of the first PE; the others run the same, later by their skew.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
+from dataflows.errors import SpecError
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.program import SpatialProgram
 from dataflows.spatial.streams import sequence
+
+MOST_ITERATIONS = 30_000_000
+"""Iterations of the outer loops that the recurrence is ready to walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,17 @@ def latency(array: SpatialArray) -> int:
 
 
 def schedule(program: SpatialProgram) -> SpatialSchedule:
-    """Return the exact schedule of a program."""
+    """Return the exact schedule of a program.
+
+    Raises
+    ------
+    SpecError
+        For more than `MOST_ITERATIONS` of the outer loops.
+    """
+    if program.iterations > MOST_ITERATIONS:
+        allowed = f"at most {MOST_ITERATIONS:,}, a minute's work"
+        remedy = "give the PEs larger tiles, or cost a part of the layer"
+        raise SpecError(f"{program.layer.name}: iterations of the outer loops", f"{program.iterations:,}", allowed, remedy)
     lengths = [len(sequence(program, tensor)) for tensor in TENSORS[:2]]
     drain = program.output_words * program.slots
     run = _Run(program, lengths, drain)
@@ -61,10 +76,11 @@ class _Run:
 
     def __init__(self, program: SpatialProgram, lengths: list[int], drain: int) -> None:
         self.program, self.lengths, self.drain_length = program, lengths, drain
-        self.filled: list[list[int]] = [[], []]  # cycle in which compute sees a filled half
-        self.released: list[list[int]] = [[], []]  # cycle in which delivery sees a half come free
+        self.delivered = [0, 0]
+        self.released: list[deque[int]] = [deque(maxlen=2), deque(maxlen=2)]  # cycles in which delivery sees a half come free
+        self.releases = [0, 0]
         self.delivery_free = [1, 1]
-        self.drained: list[int] = []  # cycle in which compute sees a bank come free
+        self.drained: deque[int] = deque(maxlen=2)  # cycles in which compute sees a bank come free
         self.drain_free = 1
 
     def finish(self) -> int:
@@ -79,12 +95,13 @@ class _Run:
             for at in (0, 1):
                 if new[at]:
                     begin = max(begin, self._deliver(at))
-            if new[2] and len(self.drained) >= 2:
-                begin = max(begin, self.drained[-2])
+            if new[2] and len(self.drained) == 2:
+                begin = max(begin, self.drained[0])
             end = begin + program.steps - 1
             for at in (0, 1):
                 if ends[at]:
                     self.released[at].append(end + 1)
+                    self.releases[at] += 1
             if ends[2]:
                 last = self._drain(end + 1)
             free, new = end + 1, ends
@@ -95,13 +112,13 @@ class _Run:
 
     def _deliver(self, at: int) -> int:
         """Deliver the next tiles of weights (0) or inputs (1); return when compute sees them."""
-        number = len(self.filled[at])
+        number = self.delivered[at]
         begin = self.delivery_free[at]
-        if number >= 2:
-            begin = max(begin, self.released[at][number - 2])
+        if number >= 2:  # the half of the delivery before last
+            begin = max(begin, self.released[at][number - 2 - self.releases[at]])
         end = begin + self.lengths[at] - 1
         self.delivery_free[at] = end + 1
-        self.filled[at].append(end + 1)
+        self.delivered[at] = number + 1
         return end + 1
 
     def _drain(self, ready: int) -> int:

@@ -29,11 +29,14 @@ class Beat:
         Positions that PEs compare with their tags.
     last : bool
         Whether it ends a delivery.
+    final : bool
+        Whether it ends the last delivery of the layer.
     """
 
     words: tuple[Coordinates | None, ...]
     fields: Coordinates
     last: bool
+    final: bool
 
 
 def sequence(program: SpatialProgram, tensor: str) -> list[Coordinates]:
@@ -75,11 +78,13 @@ def beats(program: SpatialProgram, tensor: str) -> Iterator[Beat]:
     lanes = [lane_base(program, tensor, lane) for lane in product(*(range(axis.size) for axis in array.ported(tensor)))]
     order = sequence(program, tensor)
     fields = [tuple(word[names.index(field)] for field in array.fields(tensor)) for word in order]
-    for at in indices(program, tensor):
+    deliveries = program.tiles(tensor)
+    for delivery, at in enumerate(indices(program, tensor), 1):
         origin = base(program.layer, tensor, at)
-        for number, (word, tags) in enumerate(zip(order, fields, strict=True)):
+        for number, (word, tags) in enumerate(zip(order, fields, strict=True), 1):
             words = tuple(None if lane is None else _sum(origin, lane, word) for lane in lanes)
-            yield Beat(words, tags, number == len(order) - 1)
+            last = number == len(order)
+            yield Beat(words, tags, last, last and delivery == deliveries)
 
 
 def results(program: SpatialProgram) -> Iterator[tuple[Coordinates | None, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -36,7 +36,8 @@ class SpatialCore(wiring.Component):
     Members
     -------
     start, busy : In, Out
-        See `Sequencer`; `busy` falls when the last sum has been called for, `results` may hold some still.
+        See `Sequencer`; `busy` falls when every PE has handed in its last sum, `results` may hold some still. Program and tags
+        must stay until then.
     prog : In
         See `rtl.spatial.layouts.program`.
     tag_shift, tag : In
@@ -60,7 +61,8 @@ class SpatialCore(wiring.Component):
         array = self.array
         modules = self.modules
         sequencer = place(modules, m, "sequencer", "spatial_sequencer", Sequencer, array=array)
-        m.d.comb += [sequencer.start.eq(self.start), self.busy.eq(sequencer.busy), sequencer.prog.eq(self.prog)]
+        m.d.comb += [sequencer.start.eq(self.start), sequencer.prog.eq(self.prog)]
+        self._trail(m, sequencer.busy)
         lines = {
             at: place(modules, m, "_".join(("line", *map(str, at))), "spatial_line", SpatialLine, array=array, modules=modules)
             for at in product(*(range(axis.size) for axis in array.axes[:-1]))
@@ -75,6 +77,13 @@ class SpatialCore(wiring.Component):
                 m.d.comb += getattr(line, f"{tensor}_extents").eq(self.prog[f"{tensor}_extents"])
         self._results(m, sequencer, self._sums(m, lines))
         return m
+
+    def _trail(self, m: Module, busy: Any) -> None:
+        """Stay busy until the last PE has seen what the first one has: only then may program and tags change."""
+        skew = sum((axis.size - 1) * axis.delay for axis in self.array.axes)
+        left = Signal(range(skew + 1), name="trail")
+        m.d.sync += left.eq(Mux(busy, skew, left - left.any()))
+        m.d.comb += self.busy.eq(busy | left.any())
 
     def _tags(self, m: Module, lines: list[Any]) -> None:
         coming: Any = self.tag

@@ -70,10 +70,13 @@ def program(array: SpatialArray) -> data.StructLayout:
 
 
 def beat(array: SpatialArray, tensor: str) -> data.StructLayout:
-    """Return the layout of what one cycle brings to the ports of weights or inputs."""
+    """Return the layout of what one cycle brings to the ports of weights or inputs.
+
+    `last` ends a delivery, `final` the last delivery of a layer.
+    """
     word = signed(operand_bits(array, tensor))
     return data.StructLayout({
-        "words": data.ArrayLayout(word, array.lanes(tensor)), "at": fields(array, tensor), "last": 1,
+        "words": data.ArrayLayout(word, array.lanes(tensor)), "at": fields(array, tensor), "last": 1, "final": 1,
     })  # fmt: skip
 
 

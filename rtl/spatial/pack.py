@@ -71,14 +71,14 @@ class BeatPacker:
     def __init__(self, array: SpatialArray, tensor: str) -> None:
         layout = layouts.beat(array, tensor)
         self.bits = layouts.operand_bits(array, tensor)
-        self.words, self.last = layout["words"].offset, layout["last"].offset
+        self.words, self.last, self.final = (layout[name].offset for name in ("words", "last", "final"))
         at: Any = layout["at"]
         self.fields = [at.offset + at.shape[name].offset for name in array.fields(tensor)]
 
-    def __call__(self, words: Sequence[int], fields: Sequence[int], last: bool) -> int:
+    def __call__(self, words: Sequence[int], fields: Sequence[int], last: bool, final: bool) -> int:
         """Return one beat."""
         mask = (1 << self.bits) - 1
-        value = int(last) << self.last
+        value = int(last) << self.last | int(final) << self.final
         for lane, word in enumerate(words):
             value |= (word & mask) << (self.words + lane * self.bits)
         for offset, position in zip(self.fields, fields, strict=True):

@@ -91,9 +91,10 @@ class Sequencer(wiring.Component):
         beats, packet = getattr(self, tensor), getattr(self, f"{tensor}_packet")
         filled, ready = Signal(range(3), name=f"{tensor}_filled"), Signal(range(3), name=f"{tensor}_ready")
         begin, half = Signal(name=f"{tensor}_begin", init=1), Signal(name=f"{tensor}_half")
+        over = Signal(name=f"{tensor}_over")  # what follows belongs to the next layer
         accept, done = Signal(name=f"{tensor}_accept"), Signal(name=f"{tensor}_done")
         m.d.comb += [
-            beats.ready.eq(self.walking & (filled < 2)), accept.eq(beats.valid & beats.ready),
+            beats.ready.eq(self.walking & (filled < 2) & ~over), accept.eq(beats.valid & beats.ready),
             done.eq(accept & beats.payload.last),
             packet.valid.eq(accept), packet.begin.eq(begin), packet.half.eq(half), packet.at.eq(beats.payload.at),
         ]  # fmt: skip
@@ -101,13 +102,13 @@ class Sequencer(wiring.Component):
         with m.If(accept):
             m.d.sync += begin.eq(beats.payload.last)
         with m.If(done):
-            m.d.sync += half.eq(~half)
+            m.d.sync += [half.eq(~half), over.eq(beats.payload.final)]
         taken = Signal(name=f"{tensor}_taken", init=1)
         now = self.ctl.weight_half if tensor == "weights" else self.ctl.input_half
         m.d.comb += now.eq(taken ^ self.take[at])
         m.d.sync += taken.eq(now)
         with m.If(self.start):
-            m.d.sync += [filled.eq(0), ready.eq(0), begin.eq(1), half.eq(0), taken.eq(1)]
+            m.d.sync += [filled.eq(0), ready.eq(0), begin.eq(1), half.eq(0), taken.eq(1), over.eq(0)]
         return ready
 
     def _outer(self, m: Module) -> Any:

@@ -46,7 +46,7 @@ class Ran:
     seen : ndarray of int, the same shape
         How often each was completed.
     misplaced : int
-        Sums whose marks were wrong.
+        Sums whose marks were wrong, and sums that nobody asked for.
     cycles : int
         From that of start to that of the last result.
     beats : dict
@@ -65,24 +65,29 @@ class Ran:
 
 def run_cases(
     array: SpatialArray, cases: Sequence[SpatialCase], *, name: str = "spatial", pauses: Pauses | None = None, seed: int = 0,
-    simulator: Simulator = "verilator", waves: Path | None = None, timeout: float = 3600,
+    simulator: Simulator = "verilator", waves: Path | None = None, interrupt: int = 0, timeout: float = 3600,
 ) -> list[Ran]:  # fmt: skip
-    """Run cases one after the other on the array's Verilog, in one simulator process, reset only before the first."""
+    """Run cases one after the other on the array's Verilog, in one simulator process.
+
+    The words of all cases are offered as one stream each, so that the array must leave alone what belongs to the next. It is
+    reset before the first case; with `interrupt`, that case is begun, and reset away after so many cycles, before all.
+    """
     pauses = pauses or Pauses()
     made = build(verilog(array, name), top_name(name), PORTS, waves=waves is not None, simulator=simulator)
-    jobs = [_job(case, pauses, seed + number, reset=number == 0) for number, case in enumerate(cases)]
-    found = run(made, "sim.bench.cocotb_streams", params={"jobs": jobs}, waves=waves, timeout=timeout)["jobs"]
+    jobs = [_job(case, pauses, seed + number) for number, case in enumerate(cases)]
+    params = {"jobs": jobs, "interrupt": interrupt}
+    found = run(made, "sim.bench.cocotb_streams", params=params, waves=waves, timeout=timeout)["jobs"]
     return [_read(case.program, data) for case, data in zip(cases, found, strict=True)]
 
 
-def _job(case: SpatialCase, pauses: Pauses, seed: int, *, reset: bool) -> dict[str, Any]:
+def _job(case: SpatialCase, pauses: Pauses, seed: int) -> dict[str, Any]:
     program = case.program
     model = schedule(program)
     slow = 1 if pauses.regular else 20
     return {
         "tags": [f"{tag:x}" for tag in tag_bits(program)], "program": f"{program_bits(program):x}",
         "weights": _packed(program, "weights", case.weights), "inputs": _packed(program, "inputs", case.inputs),
-        "results": model.beats["outputs"], "timeout": slow * 3 * model.cycles + SLACK_CYCLES, "reset": reset,
+        "results": model.beats["outputs"], "timeout": slow * 3 * model.cycles + SLACK_CYCLES,
         "gaps": pauses.gaps, "stalls": pauses.stalls, "seed": seed,
     }  # fmt: skip
 
@@ -101,14 +106,14 @@ def _packed(program: SpatialProgram, tensor: str, values: NDArray[np.int64]) -> 
         inside = all(0 <= index < size for index, size in zip(where, shape, strict=True))
         return int(values[where]) if inside else 0
 
-    return [f"{pack([word(at) for at in beat.words], beat.fields, beat.last):x}" for beat in beats(program, tensor)]
+    return [f"{pack([word(at) for at in beat.words], beat.fields, beat.last, beat.final):x}" for beat in beats(program, tensor)]
 
 
 def _read(program: SpatialProgram, data: dict[str, Any]) -> Ran:
     ly, read = program.layer, ResultReader(program.array)
     shape = (ly.N, ly.G, ly.K, ly.P, ly.Q)
     running: dict[Coordinates, int] = {}
-    sums, seen, misplaced = np.zeros(shape, np.int64), np.zeros(shape, np.int64), 0
+    sums, seen, misplaced = np.zeros(shape, np.int64), np.zeros(shape, np.int64), data["extra"]
     for text, places in zip(data["results"], results(program), strict=False):
         values, first, final = read(int(text, 16))
         for value, at in zip(values, places, strict=True):

@@ -45,7 +45,7 @@ def verify_cases(
     if progress:
         progress(0, 1, f"building and running on {simulator}")
     ran = run_cases(array, cases, name=name, pauses=pauses, seed=seed, simulator=simulator, waves=waves)
-    compared = tuple(_compare(case, one, exact=pauses.regular) for case, one in zip(cases, ran, strict=True))
+    compared = tuple(compare(case, one, exact=pauses.regular) for case, one in zip(cases, ran, strict=True))
     cpu, cycles = sum(one.cpu_seconds for one in ran), sum(one.cycles for one in ran)
     return VerifyReport(simulator, compared, time.perf_counter() - started, cycles / cpu if cpu else 0.0)
 
@@ -61,7 +61,8 @@ def golden(case: SpatialCase) -> np.ndarray:
     return wrapped.reshape(ly.N, ly.G, ly.K, ly.P, ly.Q)
 
 
-def _compare(case: SpatialCase, ran: Ran, *, exact: bool) -> CaseResult:
+def compare(case: SpatialCase, ran: Ran, *, exact: bool = True) -> CaseResult:
+    """Hold one run against golden model and schedule; if not `exact`, without cycles."""
     model, expected = schedule(case.program), golden(case)
     half = 1 << case.program.array.acc_bits - 1
     found = (ran.sums + half) % (2 * half) - half

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -47,6 +48,16 @@ def test_streams_may_pause(seed):
     ran = simulate(program, data, gaps=0.3, stalls=0.4, seed=seed)
     assert wrong(program, data, ran) == []
     assert ran.cycles >= schedule(program).cycles
+
+
+@pytest.mark.parametrize("seed", range(300, 320))
+def test_tags_may_change_when_the_array_is_no_longer_busy(seed):
+    rng = Random(seed)
+    array = random_array(rng)
+    array = replace(array, axes=tuple(replace(axis, delay=1) for axis in array.axes))
+    program = draw_program(rng, array, most_macs=200)
+    data = operands(program.layer, np.random.default_rng(seed), (array.weight_bits, array.input_bits))
+    assert wrong(program, data, simulate(program, data, retag=True)) == []
 
 
 def gemm(array: SpatialArray, m: int, n: int, k: int, streamed: str, on: tuple[str, str]) -> SpatialProgram:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from dataclasses import replace
 from random import Random
 
@@ -10,10 +12,11 @@ import pytest
 
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.schedule import SpatialSchedule
+from sim.spatial import run as run_module
 from sim.spatial import verify
 from sim.spatial.arrays import NAMED, random_array
 from sim.spatial.cases import random_cases
-from sim.spatial.run import Pauses
+from sim.spatial.run import Pauses, run_cases
 from sim.spatial.verify import verify_array, verify_cases
 
 IN_EVERY_RUN = ("array_ws", "array_rs")
@@ -79,6 +82,29 @@ def test_a_wrong_word_a_wrong_cycle_and_a_wrong_count_show(monkeypatch):
         patch.setattr(verify, "schedule", later)
         report = verify_cases(array, cases)
         assert not any(case.passed or case.counts_equal or case.mismatches for case in report.cases)
+
+
+@pytest.mark.rtl
+def test_a_reset_in_the_middle_leaves_nothing_behind():
+    array = NAMED["array_rs"]
+    cases = random_cases(array, 3, 8)
+    for stop in (40, 55, 90):
+        for case, ran in zip(cases, run_cases(array, cases, name="array_rs", interrupt=stop), strict=True):
+            assert verify.compare(case, ran).passed
+
+
+@pytest.mark.rtl
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus is not installed")
+@pytest.mark.parametrize("name", ["array_ws", "array_rs"])
+def test_nothing_depends_on_initial_values(name, monkeypatch):
+    """Four states, every initial value of a register taken away: what is not reset must not matter."""
+    array = NAMED[name]
+    text = run_module.verilog(array, name)
+    stripped = re.sub(r"^(\s*reg [^;=]*?) = [^;]*;", r"\1;", text, flags=re.MULTILINE)
+    assert stripped.count(" = ") < text.count(" = ")
+    monkeypatch.setattr(run_module, "verilog", lambda *_: stripped)
+    report = verify_array(array, cases=4, seed=3, name=name, simulator="icarus")
+    assert report.passed, [case.to_dict() for case in report.cases if not case.passed]
 
 
 def test_cases_are_of_every_kind_and_fill_the_array():
