@@ -107,12 +107,14 @@ class SpatialArray:
                 raise SpecError(f"array.l1_words.{tensor}", words, f"an integer from 1 to {MOST_L1}", "correct the size")
             if not ports <= set(names):
                 raise SpecError(f"array.ports.{tensor}", sorted(ports), f"names of axes: {', '.join(names)}", "correct them")
-        limits = {"input_bits": (2, 16), "weight_bits": (2, 16), "tag_bits": (1, 16), "acc_bits": (4, MOST_ACC_BITS)}
-        for name, (low, high) in limits.items():
-            if name == "acc_bits":  # the operands are whole numbers by now
-                low = self.input_bits + self.weight_bits  # noqa: PLW2901
-            if not _whole(getattr(self, name), low, high):
-                raise SpecError(f"array.{name}", getattr(self, name), f"an integer from {low} to {high}", "correct the width")
+        self._check_width("input_bits", 2, 16)
+        self._check_width("weight_bits", 2, 16)
+        self._check_width("acc_bits", self.input_bits + self.weight_bits, MOST_ACC_BITS)
+        self._check_width("tag_bits", 1, 16)
+
+    def _check_width(self, name: str, low: int, high: int) -> None:
+        if not _whole(getattr(self, name), low, high):
+            raise SpecError(f"array.{name}", getattr(self, name), f"an integer from {low} to {high}", "correct the width")
 
     @property
     def pes(self) -> int:

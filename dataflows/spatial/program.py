@@ -140,7 +140,7 @@ def compile_spatial(layer: Layer, array: SpatialArray, mapping: Mapping) -> Spat
         nest=nest,
         outer=outer,
         inner=tuple(_inner(nest)),
-        changes=tuple(_change(outer, tensor) for tensor in TENSORS),  # type: ignore[arg-type]
+        changes=(_change(outer, "weights"), _change(outer, "inputs"), _change(outer, "outputs")),
         extents={tensor: _along_fields(array, tensor, tile_extents(nest, tensor)) for tensor in TENSORS[:2]},
         tags={place: _tag(nest, array, place) for place in product(*(range(axis.size) for axis in array.axes))},
         slots=math.prod(_groups(nest, axis) for axis in array.shared("outputs")),
@@ -239,24 +239,25 @@ def _groups(nest: Nest, axis: SpatialAxis) -> int:
 
 def _tag(nest: Nest, array: SpatialArray, place: Place) -> Tag:
     at = {axis.name: index for axis, index in zip(array.axes, place, strict=True)}
-    firsts = []
-    for tensor in TENSORS[:2]:
-        shared = array.shared(tensor)
-        found = _base_of(nest, shared, tuple(at[axis.name] for axis in shared), tensor)
-        firsts.append(None if found is None else _along_fields(array, tensor, found))
-    slot, weight, active = 0, 1, True
-    for axis in array.axes:
+    if any(offsets(nest, axis, at[axis.name]) is None for axis in array.axes):
+        return Tag(False, (0,) * len(array.fields("weights")), (0,) * len(array.fields("inputs")), 0)
+    slot, weight = 0, 1
+    for axis in array.shared("outputs"):
         index = at[axis.name]
-        counts = axis in array.shared("outputs")
         for spread in _spreads(nest, axis):
             index, digit = divmod(index, spread.extent)
-            if counts and spread.dim in RELEVANT["outputs"]:
+            if spread.dim in RELEVANT["outputs"]:
                 slot += digit * weight
                 weight *= spread.extent
-        active = active and index == 0
-    if not active:
-        return Tag(False, (0,) * len(array.fields("weights")), (0,) * len(array.fields("inputs")), 0)
-    return Tag(True, *firsts, slot)  # type: ignore[arg-type]
+    return Tag(True, _first(nest, array, at, "weights"), _first(nest, array, at, "inputs"), slot)
+
+
+def _first(nest: Nest, array: SpatialArray, at: dict[str, int], tensor: str) -> Coordinates:
+    """Return where the tile of a PE in use begins, along the fields."""
+    shared = array.shared(tensor)
+    found = _base_of(nest, shared, tuple(at[axis.name] for axis in shared), tensor)
+    assert found is not None
+    return _along_fields(array, tensor, found)
 
 
 def _along_fields(array: SpatialArray, tensor: str, values: Coordinates) -> Coordinates:
