@@ -78,9 +78,10 @@ class Registers:
 
     def staggered(self, operand: str, words: Reals) -> Iterator[Reals]:
         """Yield the lanes of a word, lane i behind i registers."""
-        for lane, values in enumerate(words.T):
+        for lane, entering in enumerate(words.T):
+            values = entering
             for _ in range(lane):
-                values = self.latch(operand, values)  # noqa: PLW2901
+                values = self.latch(operand, values)
             yield values
 
     def serialised(self, words: Reals, load: Flags) -> Reals:

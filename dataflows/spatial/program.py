@@ -205,7 +205,7 @@ def positions(program: SpatialProgram, tensor: str) -> Iterator[Coordinates]:
     """Yield first and last coordinates of all tiles that one port feeds, from the port's own on."""
     array, extents = program.array, tile_extents(program.nest, tensor)
     for places in product(*(range(axis.size) for axis in array.shared(tensor))):
-        first = _base_of(program.nest, array.shared(tensor), places, tensor)
+        first = base_at(program.nest, array.shared(tensor), places, tensor)
         if first is not None:
             yield first
             yield tuple(begin + extent - 1 for begin, extent in zip(first, extents, strict=True))
@@ -213,10 +213,11 @@ def positions(program: SpatialProgram, tensor: str) -> Iterator[Coordinates]:
 
 def lane_base(program: SpatialProgram, tensor: str, lane: Place) -> Coordinates | None:
     """Return the coordinates that a port adds to what it feeds; None for a port that the mapping does not use."""
-    return _base_of(program.nest, program.array.ported(tensor), lane, tensor)
+    return base_at(program.nest, program.array.ported(tensor), lane, tensor)
 
 
-def _base_of(nest: Nest, axes: list[SpatialAxis], places: Place, tensor: str) -> Coordinates | None:
+def base_at(nest: Nest, axes: list[SpatialAxis], places: Place, tensor: str) -> Coordinates | None:
+    """Return what indices along some axes add to a tensor's coordinates; None beyond the part that the mapping uses."""
     total: dict[str, int] = dict.fromkeys(DIMS, 0)
     for axis, index in zip(axes, places, strict=True):
         found = offsets(nest, axis, index)
@@ -255,7 +256,7 @@ def _tag(nest: Nest, array: SpatialArray, place: Place) -> Tag:
 def _first(nest: Nest, array: SpatialArray, at: dict[str, int], tensor: str) -> Coordinates:
     """Return where the tile of a PE in use begins, along the fields."""
     shared = array.shared(tensor)
-    found = _base_of(nest, shared, tuple(at[axis.name] for axis in shared), tensor)
+    found = base_at(nest, shared, tuple(at[axis.name] for axis in shared), tensor)
     assert found is not None
     return _along_fields(array, tensor, found)
 

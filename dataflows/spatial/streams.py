@@ -13,7 +13,7 @@ from itertools import product
 
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import COORDINATES
-from dataflows.spatial.program import Coordinates, Place, SpatialProgram, base, lane_base, offsets, tile_extents
+from dataflows.spatial.program import Coordinates, Place, SpatialProgram, base, base_at, lane_base, tile_extents
 from dataflows.workload import DIMS
 
 
@@ -43,21 +43,10 @@ def sequence(program: SpatialProgram, tensor: str) -> list[Coordinates]:
     """Return the coordinates of a delivery, from those of the port and of the outer loops on."""
     shared = program.array.shared(tensor)
     extents = tile_extents(program.nest, tensor)
+    places = product(*(range(axis.size) for axis in shared))
     found: set[Coordinates] = set()
-    seen: set[Coordinates] = set()
-    for places in product(*(range(axis.size) for axis in shared)):
-        parts = [offsets(program.nest, axis, index) for axis, index in zip(shared, places, strict=True)]
-        if any(part is None for part in parts):
-            continue
-        total: dict[str, int] = dict.fromkeys(DIMS, 0)
-        for part in parts:
-            for dim, offset in (part or {}).items():
-                total[dim] += offset
-        first = base(program.layer, tensor, total)
-        if first not in seen:
-            seen.add(first)
-            boxes = (range(begin, begin + extent) for begin, extent in zip(first, extents, strict=True))
-            found.update(product(*boxes))
+    for first in {base_at(program.nest, shared, each, tensor) for each in places} - {None}:
+        found.update(product(*(range(begin, begin + extent) for begin, extent in zip(first or (), extents, strict=True))))
     return sorted(found)
 
 
@@ -103,15 +92,11 @@ def results(program: SpatialProgram) -> Iterator[tuple[Coordinates | None, ...]]
 def _slot_bases(program: SpatialProgram) -> list[Coordinates]:
     """Return what each group of outputs adds to the coordinates, in the order of slots."""
     found: dict[int, Coordinates] = {}
-    shared = program.array.shared("outputs")
+    axes, shared = program.array.axes, program.array.shared("outputs")
     for place, tag in program.tags.items():
         if tag.active and tag.slot not in found:
-            total: dict[str, int] = dict.fromkeys(DIMS, 0)
-            for axis, index in zip(program.array.axes, place, strict=True):
-                if axis in shared:
-                    for dim, offset in (offsets(program.nest, axis, index) or {}).items():
-                        total[dim] += offset
-            found[tag.slot] = base(program.layer, "outputs", total)
+            inside = tuple(index for axis, index in zip(axes, place, strict=True) if axis in shared)
+            found[tag.slot] = base_at(program.nest, shared, inside, "outputs") or ()
     return [found[slot] for slot in sorted(found)]
 
 

@@ -13,10 +13,9 @@ from dataflows.spatial.array import SpatialArray
 from rtl.library import Modules, place
 from rtl.spatial import layouts
 from rtl.spatial.pe import SpatialPE, chained
+from rtl.spatial.sequencer import OPERANDS
 
 __all__ = ["SpatialLine"]
-
-OPERANDS = ("weights", "inputs")
 
 
 class SpatialLine(wiring.Component):

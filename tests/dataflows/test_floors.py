@@ -98,7 +98,9 @@ def test_an_array_needs_multipliers():
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_compulsory_inputs_are_those_some_output_uses(data):
-    number = lambda most: data.draw(st.integers(1, most))  # noqa: E731
+    def number(most: int) -> int:
+        return data.draw(st.integers(1, most))
+
     stride, dilation = (number(4), number(4)), (number(3), number(3))
     padding = tuple(data.draw(st.integers(0, 3)) for _ in range(4))
     layer = Layer(

@@ -84,8 +84,13 @@ def quantised(path: Path, data: str, stored: str, made: str, *, zero: int = 0, e
     points = [helper.make_tensor(f"{name}_zero", kind, [], [zero if name == "w" else 0]) for name, kind in kinds.items()]
     scale = helper.make_tensor("scale", TensorProto.FLOAT, [], [0.5])
     weight = helper.make_tensor("weight", kinds["w"], [4, 3, 3, 3], [1] * 108)
-    pair = lambda name: ["scale", f"{name}_zero"] if explicit else ["scale"]  # noqa: E731
-    dtype = lambda name: {} if explicit else {"output_dtype": kinds[name]}  # noqa: E731
+
+    def pair(name):
+        return ["scale", f"{name}_zero"] if explicit else ["scale"]
+
+    def dtype(name):
+        return {} if explicit else {"output_dtype": kinds[name]}
+
     nodes = [
         node("QuantizeLinear", ["x", *pair("d")], ["xq"], **dtype("d")), node("DequantizeLinear", ["xq", *pair("d")], ["xd"]),
         node("DequantizeLinear", ["weight", *pair("w")], ["wd"]), node("Conv", ["xd", "wd"], ["c"], "conv"),
