@@ -16,6 +16,8 @@ from dataflows.traffic import TrafficLayer
 DIMS = ("N", "G", "K", "C", "P", "Q", "R", "S")
 Dim = Literal["N", "G", "K", "C", "P", "Q", "R", "S"]
 Activation = Literal["none", "relu", "relu6"]
+Op = Literal["mac", "add", "multiply", "max", "average"]
+OPS = ("mac", "add", "multiply", "max", "average")
 OPERAND_BITS = range(2, 17)
 OUTPUT_BITS = range(2, 33)
 LARGEST = 10**15
@@ -52,6 +54,9 @@ class Layer:
         2**(b - 1) is subtracted from values and zero point, which changes no product and no cost (precision reference, 7.4).
     output_bits : int or None
         Width of a final output word, 2 to 32; None for that of the inputs, see `output_width`.
+    op : str
+        ``mac``, or an operation channel by channel, which has K = 1 and a group per channel: ``add`` of two tensors (C = 2: the
+        two operands, 1 x 1), ``multiply`` by one value per channel (C = 1, 1 x 1), ``max`` and ``average`` pooling (C = 1).
     """
 
     name: str
@@ -77,6 +82,7 @@ class Layer:
     weight_signed: bool = True
     output_bits: int | None = None
     output_density: float = 1.0
+    op: Op = "mac"
 
     def __post_init__(self) -> None:
         for dim in DIMS:
@@ -108,6 +114,7 @@ class Layer:
             if not isinstance(value, int) or isinstance(value, bool) or value not in known:
                 allowed = f"an integer from {known[0]} to {known[-1]}"
                 raise SpecError(f"{self.name}.{field}", value, allowed, "choose one of these widths")
+        self._check_op()
         for field in ("input_signed", "weight_signed"):
             if not isinstance(getattr(self, field), bool):
                 raise SpecError(f"{self.name}.{field}", getattr(self, field), "true or false", "say whether values are signed")
@@ -115,6 +122,18 @@ class Layer:
             value = getattr(self, field)
             if not isinstance(value, float | int) or isinstance(value, bool) or not 0 < value <= 1:
                 raise SpecError(f"{self.name}.{field}", value, "a number above 0 and at most 1", "give the share of non-zeros")
+
+    def _check_op(self) -> None:
+        """Raise `SpecError` for an operation that there is not, or one whose shape is not channel by channel."""
+        if self.op not in OPS:
+            raise SpecError(f"{self.name}.op", self.op, ", ".join(OPS), "choose one of these operations")
+        if self.op == "mac":
+            return
+        operands, point = (2 if self.op == "add" else 1), self.op in {"add", "multiply"}
+        if (self.K, self.C) != (1, operands) or (point and (self.R, self.S) != (1, 1)):
+            found = {dim: getattr(self, dim) for dim in "KCRS"}
+            allowed = f"K = 1, C = {operands}" + (", R = S = 1" if point else "")
+            raise SpecError(f"{self.name}.op", f"{self.op} with {found}", allowed, "give one group per channel")
 
     @classmethod
     def conv(
