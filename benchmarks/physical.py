@@ -23,7 +23,8 @@ from systolith.specs import accelerator
 
 SIDES = (4, 8, 16)
 MACS_256 = {
-    "array_ws": {"rows": 16, "cols": 16}, "array_os": {"rows": 16, "cols": 16}, "array_is": {"rows": 16, "cols": 16},
+    "array_ws": {"rows": 16, "cols": 16}, "array_os": {"rows": 16, "cols": 16},
+    "array_both": {"rows": 16, "cols": 16}, "array_is": {"rows": 16, "cols": 16},
     "array_rs": {"rows": 16, "cols": 16}, "array_nlr": {"inputs": 16, "outputs": 16},
     "array_nvdla": {"atomic_c": 16, "atomic_k": 16}, "array_shidiannao": {"rows": 16, "cols": 16},
 }  # fmt: skip

@@ -23,6 +23,16 @@ def output_stationary(rows: int, cols: int, words: Words = (1, 1, 1), delay: int
     return SpatialArray(axes, words, (_COLS, _ROWS, _COLS))
 
 
+def weight_or_output_stationary(rows: int, cols: int, words: Words = (1, 1, 1), delay: int = 1) -> SpatialArray:
+    """Weight stationary on one layer, output stationary on the next (as Gemmini's BOTH; dense reference, 9.2).
+
+    Both dataflows have the same ports, so nothing is switched: rows may unroll channels or pixels, and the tags of a PE are
+    wide enough for either.
+    """
+    axes = (SpatialAxis("rows", rows, "NCPQRSG", delay), SpatialAxis("cols", cols, "KG", delay))
+    return SpatialArray(axes, words, (_COLS, _ROWS, _COLS))
+
+
 def input_stationary(rows: int, cols: int, words: Words = (1, 1, 1), delay: int = 1) -> SpatialArray:
     """C on rows, output pixels on columns: weights enter every row, inputs stay (dense reference, 2.4)."""
     axes = (SpatialAxis("rows", rows, "CRSG", delay), SpatialAxis("cols", cols, "NPQ", delay))
@@ -67,7 +77,8 @@ def shidiannao(rows: int, cols: int) -> SpatialArray:
 
 
 NAMED: dict[str, Callable[..., SpatialArray]] = {
-    "array_ws": weight_stationary, "array_os": output_stationary, "array_is": input_stationary, "array_rs": row_stationary,
+    "array_ws": weight_stationary, "array_os": output_stationary, "array_both": weight_or_output_stationary,
+    "array_is": input_stationary, "array_rs": row_stationary,
     "array_nlr": no_local_reuse, "array_nvdla": nvdla, "array_shidiannao": shidiannao,
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ MOST_PES = 18
 NAMED = {
     "array_ws": named.weight_stationary(4, 3),
     "array_os": named.output_stationary(3, 4),
+    "array_both": named.weight_or_output_stationary(3, 4),
     "array_is": named.input_stationary(3, 3),
     "array_rs": named.row_stationary(3, 4, words=(12, 6, 4)),
     "array_nlr": named.no_local_reuse(4, 3),

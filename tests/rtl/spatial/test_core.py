@@ -72,10 +72,11 @@ def gemm(array: SpatialArray, m: int, n: int, k: int, streamed: str, on: tuple[s
     )
 
 
+@pytest.mark.parametrize("make", [named.weight_stationary, named.weight_or_output_stationary])
 @pytest.mark.parametrize(("m", "n", "k"), [(7, 8, 6), (2, 8, 6), (9, 5, 7), (1, 1, 1), (3, 9, 2)])
-def test_weight_stationary_takes_the_cycles_of_a_systolic_array(m, n, k):
+def test_weight_stationary_takes_the_cycles_of_a_systolic_array(make, m, n, k):
     rows, cols = 3, 4
-    program = gemm(named.weight_stationary(rows, cols), m, n, k, "Q", ("C", "K"))
+    program = gemm(make(rows, cols), m, n, k, "Q", ("C", "K"))
     folds = -(-k // rows) * -(-n // cols)
     # Double-buffered weights whose change travels with the wave (dense reference, 2.2).
     ideal = rows + (folds - 1) * max(m, rows) + m + rows + cols - 2
@@ -85,10 +86,11 @@ def test_weight_stationary_takes_the_cycles_of_a_systolic_array(m, n, k):
     assert (wrong(program, data, ran), ran.cycles) == ([], ideal + CONSTANT)
 
 
+@pytest.mark.parametrize("make", [named.output_stationary, named.weight_or_output_stationary])
 @pytest.mark.parametrize(("m", "n", "k"), [(7, 8, 6), (6, 8, 3), (9, 5, 7)])
-def test_output_stationary_takes_the_cycles_of_a_systolic_array(m, n, k):
+def test_output_stationary_takes_the_cycles_of_a_systolic_array(make, m, n, k):
     rows, cols = 3, 4
-    program = gemm(named.output_stationary(rows, cols), m, n, k, "C", ("Q", "K"))
+    program = gemm(make(rows, cols), m, n, k, "C", ("Q", "K"))
     folds = -(-m // rows) * -(-n // cols)
     # Two banks of accumulators (dense reference, 2.3).
     ideal = folds * max(k, rows) + 2 * rows + cols - 2
