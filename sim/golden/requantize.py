@@ -8,9 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dataflows.errors import SpecError
+from dataflows.errors import SpecError, suggestion
+from dataflows.rounding import ROUNDINGS, Rounding
 
-Mode = Literal["single", "double"]
+Mode = Rounding | Literal["double"]
+MODES: tuple[Mode, ...] = (*ROUNDINGS, "double")
 MAX_SHIFT = 63
 
 
@@ -62,8 +64,10 @@ def requantize(
     low, high : int
         Bounds: output type and activation in one.
     mode : str
-        ``single``: half up at the final shift. ``double``: first rounded at bit 31, then half away from zero at the
-        rest, as gemmlowp does. They differ by at most one, and only sometimes (precision reference, 7.3).
+        One of `MODES`. ``single``: half up at the final shift; ``floor``, ``toward_zero``, ``half_even`` and ``half_away``
+        (from zero) round there too, each as its name says (dense reference, 13.2). ``double``: first rounded at bit 31,
+        then half away from zero at the rest, as gemmlowp does. ``single`` and ``double`` differ by at most one, and only
+        sometimes (precision reference, 7.3).
 
     Returns
     -------
@@ -83,32 +87,45 @@ def requantize(
     if acc.size and not (-(1 << (width - 1)) <= acc.min() and acc.max() < 1 << (width - 1)):
         found = [int(acc.min()), int(acc.max())]
         raise SpecError("acc", found, f"signed {width}-bit values in mode {mode}", "wrap accumulators first")
-    if mode == "single":
-        scaled = scale_single(acc, multiplier, shift)
-    elif mode == "double":
-        scaled = scale_double(acc, multiplier, shift)
-    else:
-        raise SpecError("mode", mode, "single or double", "choose a rounding mode")
+    if mode not in MODES:
+        raise SpecError("mode", mode, ", ".join(MODES), suggestion(str(mode), MODES, "choose one of these"))
+    scaled = scale_double(acc, multiplier, shift) if mode == "double" else scale_single(acc, multiplier, shift, mode)
     return np.clip(scaled + np.asarray(zero_point, np.int64), low, high)
 
 
-def scale_single(acc: NDArray[Any], multiplier: NDArray[Any], shift: NDArray[Any]) -> NDArray[np.int64]:
-    """Return ``floor((acc * multiplier + 2**(shift - 1)) / 2**shift)`` exactly.
+def scale_single(
+    acc: NDArray[Any], multiplier: NDArray[Any], shift: NDArray[Any], mode: Rounding = "single"
+) -> NDArray[np.int64]:
+    """Return ``acc * multiplier / 2**shift``, rounded once, exactly.
 
     The product of a 48-bit accumulator and a multiplier takes 80 bits, so the accumulator is cut: with
-    ``acc = a * 2**16 + b``, 0 <= b < 2**16, both partial products fit int64. Rounding half up is a floor of the value
-    one place earlier, plus one, halved; and floors nest.
+    ``acc = a * 2**16 + b``, 0 <= b < 2**16, both partial products fit int64. A floor of the value one place earlier keeps
+    the half; floors nest. Whether anything lies below that place tells ties from the rest.
     """
     low_product = (acc & 0xFFFF) * multiplier  # < 2**48
     high_product = (acc >> 16) * multiplier + (low_product >> 16)  # product >> 16, exact
     rest = low_product & 0xFFFF
     place = shift - 1
     # A place below 16 keeps some of the low 16 bits; results that leave int64 are far outside every output range.
-    fine = np.minimum(place, 16)
+    fine, coarse = np.minimum(place, 16), np.maximum(place - 16, 0)
     limit = np.int64(1) << (46 + fine)
     kept = np.clip(high_product, -limit, limit - 1)
-    early = np.where(place >= 16, high_product >> np.maximum(place - 16, 0), (kept << (16 - fine)) | (rest >> fine))
-    return (early + 1) >> 1
+    early = np.where(place >= 16, high_product >> coarse, (kept << (16 - fine)) | (rest >> fine))
+    below = (rest & ((np.int64(1) << fine) - 1)) | (high_product & ((np.int64(1) << coarse) - 1))
+    return _round_half(early, below != 0, mode)
+
+
+def _round_half(early: NDArray[np.int64], below: NDArray[np.bool_], mode: Rounding) -> NDArray[np.int64]:
+    """Halve `early`; `below` says where something was cut off under it already."""
+    whole, half, negative = early >> 1, (early & 1).astype(bool), early < 0
+    up = {
+        "single": half,
+        "floor": np.zeros_like(half),
+        "toward_zero": negative & (half | below),
+        "half_even": half & (below | (whole & 1).astype(bool)),
+        "half_away": half & (below | ~negative),
+    }[mode]
+    return whole + up
 
 
 def scale_double(acc: NDArray[Any], multiplier: NDArray[Any], shift: NDArray[Any]) -> NDArray[np.int64]:

@@ -12,26 +12,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
+from dataflows.rounding import ROUNDINGS, Rounding
 from dataflows.schedule import POST_LATENCY
 from rtl.accelerator.post import PostProcess
 from rtl.requantize import Requantizer
 from sim.golden.accumulate import wrap
 from sim.golden.requantize import quantize_multiplier, requantize
+from tests.roundings import ROUNDED
 
 TIES = [quantize_multiplier(scale) for scale in (0.1, 2**-4, 0.375, 0.5, 0.75, 1.25, 2**-12, 0.007247427341846)]
 
 
-def simulate(lane: Requantizer, vectors: list[tuple[int, int, int, int]], zero_point: int, low: int, high: int) -> list[int]:
+Vectors = list[tuple[int, int, int, int]]
+
+
+def simulate(lane: Requantizer, vectors: Vectors, zero_point: int, low: int, high: int, mode: Rounding = "single") -> list[int]:
     """Feed one (acc, bias, multiplier, shift) per cycle and return what comes out `latency` cycles later, each."""
     found: list[int] = []
 
     async def bench(ctx) -> None:
+        ctx.set(lane.rounding, ROUNDINGS.index(mode))
         ctx.set(lane.zero_point, zero_point)
         ctx.set(lane.low, low)
         ctx.set(lane.high, high)
+        early = 0
         for cycle in range(len(vectors) + lane.latency):
             if cycle >= lane.latency:
                 found.append(ctx.get(lane.y))
+                assert found[-1] == early
+            early = ctx.get(lane.next_y)
             if cycle < len(vectors):
                 for port, value in zip((lane.acc, lane.bias, lane.multiplier, lane.shift), vectors[cycle], strict=True):
                     ctx.set(port, value)
@@ -44,24 +53,37 @@ def simulate(lane: Requantizer, vectors: list[tuple[int, int, int, int]], zero_p
     return found
 
 
-def expected(lane: Requantizer, vectors: list[tuple[int, int, int, int]], zero_point: int, low: int, high: int) -> list[int]:
+def expected(lane: Requantizer, vectors: Vectors, zero_point: int, low: int, high: int, mode: Rounding = "single") -> list[int]:
     acc, bias, multiplier, shift = np.array(vectors, np.int64).T
-    return requantize(wrap(acc + bias, lane.acc_bits), multiplier, shift, zero_point=zero_point, low=low, high=high).tolist()
+    scaled = wrap(acc + bias, lane.acc_bits), multiplier, shift
+    return requantize(*scaled, zero_point=zero_point, low=low, high=high, mode=mode).tolist()
 
 
-@pytest.mark.parametrize("acc_bits", [32, 48])
-@pytest.mark.parametrize("stages", [1, 2])
-def test_ties_and_signs(acc_bits: int, stages: int) -> None:
+@pytest.mark.parametrize("mode", ROUNDINGS)
+@pytest.mark.parametrize(("acc_bits", "stages"), [(32, 1), (48, 2)])
+def test_ties_and_signs(acc_bits: int, stages: int, mode: Rounding) -> None:
     """Every small accumulator under multipliers that provoke ties, one result per cycle."""
     lane = Requantizer(acc_bits=acc_bits, output_bits=8, multiply_stages=stages)
     vectors = [(acc, 0, *pair) for pair in TIES for acc in range(-70, 71)]
-    assert simulate(lane, vectors, 0, -128, 127) == expected(lane, vectors, 0, -128, 127)
+    assert simulate(lane, vectors, 0, -128, 127, mode) == expected(lane, vectors, 0, -128, 127, mode)
+
+
+@pytest.mark.parametrize("mode", ROUNDINGS)
+def test_published_roundings(mode: Rounding) -> None:
+    """Dense reference, 13.2: every row, in the hardware."""
+    lane = Requantizer(acc_bits=32, output_bits=16)
+    vectors = [(x, 0, 1 << 30, 30 + places) for x, places in ROUNDED]
+    assert simulate(lane, vectors, 0, -32768, 32767, mode) == [row[mode] for row in ROUNDED.values()]
+
+
+def test_published_ties() -> None:
+    lane = Requantizer(acc_bits=32, output_bits=8)
     published = {-56: -3, -40: -2, -8: 0, 7: 0, 23: 1, 55: 3}  # precision reference, 7.3: M = 2**-4, single
     assert simulate(lane, [(acc, 0, *TIES[1]) for acc in published], 0, -128, 127) == list(published.values())
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[int, int, list[tuple[int, int, int, int]], int, int, int]:
+def cases(draw: st.DrawFn) -> tuple[int, int, Vectors, int, int, int, Rounding]:
     acc_bits = draw(st.sampled_from([20, 32, 48]))
     output_bits = draw(st.sampled_from([4, 8, 16]))
     edge = 1 << (acc_bits - 1)
@@ -71,16 +93,16 @@ def cases(draw: st.DrawFn) -> tuple[int, int, list[tuple[int, int, int, int]], i
     vectors = draw(st.lists(st.tuples(acc, acc, multiplier, st.integers(1, 63)), min_size=1, max_size=40))
     half = 1 << (output_bits - 1)
     low, high = sorted(draw(st.tuples(*[st.integers(-half, half - 1)] * 2)))
-    return acc_bits, output_bits, vectors, draw(st.integers(-half, half - 1)), low, high
+    return acc_bits, output_bits, vectors, draw(st.integers(-half, half - 1)), low, high, draw(st.sampled_from(ROUNDINGS))
 
 
 @settings(max_examples=60, deadline=None)
 @given(cases())
-def test_any_input(case: tuple[int, int, list[tuple[int, int, int, int]], int, int, int]) -> None:
-    """Extremes, wrap of acc + bias, every shift, every zero point and bound."""
-    acc_bits, output_bits, vectors, zero_point, low, high = case
+def test_any_input(case: tuple[int, int, Vectors, int, int, int, Rounding]) -> None:
+    """Extremes, wrap of acc + bias, every shift, every zero point, bound and rounding."""
+    acc_bits, output_bits, vectors, *rest = case
     lane = Requantizer(acc_bits=acc_bits, output_bits=output_bits)
-    assert simulate(lane, vectors, zero_point, low, high) == expected(lane, vectors, zero_point, low, high)
+    assert simulate(lane, vectors, *rest) == expected(lane, vectors, *rest)
 
 
 def test_sum_wraps() -> None:

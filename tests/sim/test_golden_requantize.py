@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
+from dataflows.rounding import ROUNDINGS, Rounding
 from sim.golden.requantize import quantize_multiplier, requantize
+from tests.roundings import ROUNDED
 
 WIDE = {"zero_point": 0, "low": -(1 << 40), "high": 1 << 40}
 
@@ -79,28 +83,41 @@ def test_published_counts_of_differences(scale: float, count: int) -> None:
     assert differ.sum() == count
 
 
-@pytest.mark.parametrize(
-    ("x", "places", "rounded"),
-    [
-        (5, 1, 3), (-5, 1, -2), (3, 1, 2), (-3, 1, -1), (6, 2, 2), (-6, 2, -1), (10, 2, 3), (-10, 2, -2),
-        (1004, 3, 126), (-1004, 3, -125),
-    ],
-)  # fmt: skip
-def test_half_up_table(x: int, places: int, rounded: int) -> None:
-    """Dense reference, 13.2: dividing by a power of two, half up."""
+@pytest.mark.parametrize(("x", "places"), ROUNDED)
+def test_published_roundings(x: int, places: int) -> None:
+    """Dense reference, 13.2: dividing by a power of two, in every mode."""
     q, shift = quantize_multiplier(2.0**-places)
-    assert requantize(x, q, shift, **WIDE) == rounded
+    assert {mode: requantize(x, q, shift, mode=mode, **WIDE) for mode in ROUNDINGS} == ROUNDED[x, places]
+
+
+ON_FRACTIONS: dict[Rounding, Callable[[Fraction], int]] = {
+    "single": lambda x: math.floor(x + Fraction(1, 2)),
+    "floor": math.floor,
+    "toward_zero": math.trunc,
+    "half_even": round,  # Python's rounds halves to even
+    "half_away": lambda x: math.floor(abs(x) + Fraction(1, 2)) * (-1 if x < 0 else 1),
+}
 
 
 @given(
     st.one_of(st.integers(-(1 << 47), (1 << 47) - 1), st.integers(-1000, 1000)),
     st.integers(0, (1 << 32) - 1), st.integers(1, 63),
-    st.integers(-128, 127), st.sampled_from([(-128, 127), (-32768, 32767), (0, 100)]),
+    st.integers(-128, 127), st.sampled_from([(-128, 127), (-32768, 32767), (0, 100)]), st.sampled_from(ROUNDINGS),
 )  # fmt: skip
-def test_single_by_definition(acc: int, q: int, shift: int, zero: int, bounds: tuple[int, int]) -> None:
+def test_by_definition(acc: int, q: int, shift: int, zero: int, bounds: tuple[int, int], mode: Rounding) -> None:
     low, high = bounds
-    expected = max(low, min(high, half_up(acc, q, shift) + zero))
-    assert requantize(acc, q, shift, zero_point=zero, low=low, high=high) == expected
+    expected = max(low, min(high, ON_FRACTIONS[mode](Fraction(acc * q, 1 << shift)) + zero))
+    assert requantize(acc, q, shift, zero_point=zero, low=low, high=high, mode=mode) == expected
+
+
+@pytest.mark.parametrize("mode", ROUNDINGS)
+@pytest.mark.parametrize("places", [1, 2, 5, 15, 16, 17, 18, 40])
+def test_every_tie_and_its_neighbours(mode: Rounding, places: int) -> None:
+    """Odd multiples of a half, and one more and one less, with the cut at, before and behind bit 16."""
+    halves = np.arange(-9, 10)[:, None] * (1 << places - 1) + np.arange(-1, 2)
+    found = requantize(halves, 1, places, mode=mode, **WIDE)
+    expected = [[ON_FRACTIONS[mode](Fraction(int(x), 1 << places)) for x in row] for row in halves]
+    assert found.tolist() == expected
 
 
 @given(st.integers(-(1 << 31), (1 << 31) - 1), st.integers(1 << 30, (1 << 31) - 1), st.integers(1, 62))
