@@ -6,10 +6,11 @@ them. The result equals simulation cycle for cycle, from the cycle start is take
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dataflows.arch import Accelerator
+from dataflows.ports import NativePort, Port
 from dataflows.program import program_beats
 from dataflows.steps import Steps, walk
 from dataflows.tiling import Tiling
@@ -17,6 +18,9 @@ from dataflows.workload import Layer
 
 POST_LATENCY = 6
 """Accumulator read of a word's last group to the write of the word: memory, requantiser (4), gather register."""
+
+LANE_LATENCY = 3
+"""Read of an input word to its sums on the path past the array: memory, operands and coefficients, product."""
 
 STORE_LAG = 3
 """Output tile t - STORE_LAG is stored directly after the first step of output tile t was loaded."""
@@ -51,23 +55,6 @@ class Schedule:
         return asdict(self)
 
 
-class _Bus:
-    """The memory port: requests are accepted at least `interval` cycles apart."""
-
-    def __init__(self, interval: int) -> None:
-        self.interval = interval
-        self.free = 0
-        self.beats = 0
-
-    def burst(self, ready: int, beats: int) -> int:
-        """Accept `beats` requests waiting from cycle `ready` on; return the cycle of the last one."""
-        first = max(ready, self.free)
-        last = first + (beats - 1) * self.interval
-        self.free = last + self.interval
-        self.beats += beats
-        return last
-
-
 def schedule(layer: Layer, acc: Accelerator, tiling: Tiling) -> Schedule:
     """Return the exact schedule of `layer` under `tiling`; the tiling must be feasible.
 
@@ -77,24 +64,32 @@ def schedule(layer: Layer, acc: Accelerator, tiling: Tiling) -> Schedule:
     (docs/hardware.md, "Order of the memory port").
     """
     steps = walk(layer, acc, tiling)
-    bus = _Bus(acc.memory.interval)
+    beats = ([n or None for n in each.tolist()] for each in (steps.scale_beats, steps.weight_beats, steps.input_beats))
+    port = NativePort(
+        latency=acc.memory.latency, interval=acc.memory.interval, program=program_beats(acc),
+        loads=list(zip(*beats, strict=True)),
+        stores=(steps.words[steps.last] * acc.beats(acc.output_word_bits)).tolist(),
+    )  # fmt: skip
+    found = run_port(layer, acc, steps, port)
+    return replace(found, bus_busy=port.beats * port.interval)
+
+
+def run_port(layer: Layer, acc: Accelerator, steps: Steps, port: Port[Any]) -> Schedule:
+    """Return the schedule of a layer's steps on a memory port, `bus_busy` left 0."""
     # IDLE, FETCH, then the burst; complete, CONFIGURE; one lane per cycle; done, BEGIN; CLIP, FORM, PUSH, queue.
-    fetched = bus.burst(2, program_beats(acc)) + acc.memory.latency
-    configured = fetched + 2 + max(acc.array.rows, acc.array.cols)
-    run = _Run(acc, steps, bus, begin=configured + 2 + 4)
-    return run.finish()
+    configured = port.fetch(2) + 2 + max(acc.array.rows, acc.array.cols)
+    return _Run(acc, steps, port, begin=configured + 2 + 4, channelwise=layer.op != "mac").finish()
 
 
 class _Run:
     """The recurrence: one call per transaction, step and output tile, each after everything it waits for."""
 
-    def __init__(self, acc: Accelerator, steps: Steps, bus: _Bus, begin: int) -> None:
-        self.bus, self.latency = bus, acc.memory.latency
-        self.groups, self.out_beats = acc.post_groups, acc.beats(acc.output_word_bits)
+    def __init__(self, acc: Accelerator, steps: Steps, port: Port[Any], begin: int, *, channelwise: bool) -> None:
+        self.port, self.groups = port, acc.post_groups
         rows, cols = acc.array.rows, acc.array.cols
         # Last issue cycle to tile_done: array and bank control; stationary outputs drain `rows` cycles longer.
-        self.drain = rows + cols + (3 if acc.array.outputs_stay else 1) + acc.array.pe_stages
-        self.loads = list(zip(steps.scale_beats.tolist(), steps.weight_beats.tolist(), steps.input_beats.tolist(), strict=True))
+        through = rows + cols + (3 if acc.array.outputs_stay else 1) + acc.array.pe_stages
+        self.drain = LANE_LATENCY if channelwise else through
         self.issue, self.first, self.last = steps.issue.tolist(), steps.first.tolist(), steps.last.tolist()
         self.words = steps.words[steps.last].tolist()
         self.array_busy = int(steps.stream.sum())
@@ -105,11 +100,10 @@ class _Run:
         self.stored: list[int] = []  # cycle of the last accepted beat
         self.begin = self.compute_free = self.post_free = self.bus_free = begin
         self.wait_load = self.wait_acc = 0
-        self.last_loaded = 0  # cycle in which the marker of the last load passes
 
     def finish(self) -> Schedule:
-        """Run to the end."""
-        tile = -1
+        """Run to the end; steps are computed one late, because who reads next may decide when data come."""
+        tile = before = -1
         for i, first in enumerate(self.first):
             self._load(i)
             if first:
@@ -118,34 +112,30 @@ class _Run:
                     self._store(tile - STORE_LAG)
                 if tile >= 2:
                     self._post(tile - 2)
-            self._compute(i, tile)
+            if i:
+                self._compute(i - 1, before)
+            before = tile
+        self._compute(len(self.first) - 1, tile)
         for o in range(len(self.stored), tile + 1):
             if o == len(self.posted):
                 self._post(o)
             self._store(o)
         return Schedule(
             cycles=self.stored[-1] + 1, array_busy=self.array_busy, wait_load=self.wait_load, wait_accumulator=self.wait_acc,
-            post_busy=sum(self.words) * self.groups, bus_busy=self.bus.beats * self.bus.interval, steps=len(self.loads),
+            post_busy=sum(self.words) * self.groups, bus_busy=0, steps=len(self.first),
         )  # fmt: skip
 
     def _load(self, i: int) -> None:
         """Read what step `i` brings; its buffer halves come free when step i - 2 has issued its last read."""
-        at = max(self.bus_free, self.issued[i - 2] + 1 if i >= 2 else self.begin) + 1
-        arrived = 0
-        for beats in self.loads[i]:
-            if beats:
-                last = self.bus.burst(at + 1, beats)
-                arrived = last + self.latency
-                at = last + 1
-            else:
-                at += 1
-        # END at cycle `at`; its marker is seen one later, behind the data and the marker before.
-        self.last_loaded = max(at + 1, arrived + 1, self.last_loaded + 1)
+        at = self.port.may_load(max(self.bus_free, self.issued[i - 2] + 1 if i >= 2 else self.begin)) + 1
+        for request in self.port.loads[i]:
+            at = at + 1 if request is None else self.port.read(request, at + 1) + 1
+        self.port.end(at)
         self.bus_free = at + 1
 
     def _compute(self, i: int, tile: int) -> None:
         """Take step `i` when it is loaded and, if it begins an output tile, the tile's accumulator half is free."""
-        start = max(self.compute_free, self.last_loaded + 1)
+        start = max(self.compute_free, self.port.loaded() + 1)
         taken = max(start, self.emptied[tile - 2]) if self.first[i] and tile >= 2 else start
         self.wait_load += start - self.compute_free
         self.wait_acc += taken - start
@@ -166,6 +156,6 @@ class _Run:
     def _store(self, o: int) -> None:
         """Write output tile `o` to memory."""
         granted = max(self.bus_free, self.posted[o])
-        last = self.bus.burst(granted + 3, self.words[o] * self.out_beats)  # FIRST, SECOND fill the word pipeline
+        last = self.port.write(self.port.stores[o], granted + 3)  # FIRST, SECOND fill the word pipeline
         self.stored.append(last)
         self.bus_free = last + 1
