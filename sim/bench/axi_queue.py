@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dataflows.arch import Accelerator
 from dataflows.axi import PAGE_BYTES, AxiOptions
 from dataflows.errors import CheckFailed, SpecError
-from dataflows.registers import ALL_COUNTERS, LAST_OFFSET, TOTAL_OFFSET, control_registers
+from dataflows.registers import ALL_COUNTERS, LAST_OFFSET, TOTAL_OFFSET, control_registers, counter_offsets
 from sim.bench.axi import build_axi, counters
 from sim.bench.axi_top import FAULTS, LEAST_LATENCY
 from sim.runner import Simulator, run
@@ -36,6 +36,8 @@ class QueueResult:
         Counters of all layers together, and of the last one (`dataflows.registers.ALL_COUNTERS`).
     cycles : int
         From before the first descriptor to after the last interrupt, the host's accesses included.
+    layer_cycles : tuple of int or None
+        `axi_cycles` of each layer that completed; None where the host came too late to read it.
     dump : (beats, bus_bytes) array of uint8
         The beats asked for.
     cpu_seconds : float
@@ -48,6 +50,7 @@ class QueueResult:
     totals: dict[str, int]
     last: dict[str, int]
     cycles: int
+    layer_cycles: tuple[int | None, ...]
     dump: NDArray[np.uint8]
     cpu_seconds: float
 
@@ -95,6 +98,7 @@ def run_queue(
         "at": {register.name: register.offset for register in control_registers(axi)}, "programs": [int(p) for p in programs],
         "irq": DONE_OR_ERROR, "error": ERROR, "timeout": timeout_cycles, "beats": len(image), "words": 2 * len(ALL_COUNTERS),
         "banks": {"last": LAST_OFFSET, "totals": TOTAL_OFFSET}, "cfg_base": base,
+        "last_cycles": counter_offsets()["last_axi_cycles"],
         "cfg_latency": max(LEAST_LATENCY, acc.memory.latency), "dump_first": dump[0], "dump_beats": dump[1],
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="systolith-") as scratch:
@@ -110,5 +114,6 @@ def run_queue(
     return QueueResult(
         completed=found["completed"], error=found["error"] & 0xFF, error_index=found["error_index"],
         totals=counters(found["totals"]), last=counters(found["last"]), cycles=found["cycles"],
+        layer_cycles=tuple(found["layer_cycles"]),
         dump=beats.reshape(dump[1], acc.memory.bus_bytes), cpu_seconds=found["cpu_seconds"],
     )  # fmt: skip

@@ -56,6 +56,8 @@ def test_layers_from_the_queue_equal_every_model() -> None:
     least = sum(timing.cycles for timing in timings)
     most = sum(limit(ACC, AXI, case.layer, case.tiling) for case in cases)
     assert found.totals["axi_read_wait"] == 0, "32 bursts cover the latency"
+    assert sum(cycles for cycles in found.layer_cycles if cycles) == found.totals["axi_cycles"]
+    assert found.layer_cycles[-1] == found.last["axi_cycles"]
     assert least <= found.totals["axi_cycles"] <= most + found.totals["axi_write_wait"]
 
 
