@@ -54,6 +54,9 @@ class GraphOp:
         Clip bounds after requantisation (before a table).
     table : bool
         Whether outputs are looked up in a table of 2**bits entries after the clip (hard-swish, hard-sigmoid, ...).
+    index_zero : int
+        With a table: the zero point that requantisation adds. The clipped sums are the table's index and have a scale of their
+        own; the zero point of the output tensor belongs to what the table returns.
     coefficients : tuple of int
         For ``add``: what the two operands, less their zero points, are multiplied by: signed 16 bits each.
     """
@@ -65,6 +68,7 @@ class GraphOp:
     high: int = 127
     table: bool = False
     coefficients: tuple[int, int] = (1, 1)
+    index_zero: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,10 @@ class Graph:
     def tensor(self, name: str) -> GraphTensor:
         """Return a tensor by name."""
         return self._index[name]
+
+    def output_zero(self, op: GraphOp) -> int:
+        """Return the zero point that requantisation adds, before a table."""
+        return op.index_zero if op.table else self._index[op.output].zero_point
 
     def _check(self, op: GraphOp, made: set[str]) -> None:
         path, layer = f"{self.name}.{op.layer.name}", op.layer

@@ -76,7 +76,7 @@ def run_graph(
 
 def golden_op(graph: Graph, op: GraphOp, stored: OpTensors, operands: list[Integers], *, acc_bits: int = 32) -> Integers:
     """Return what one operation of `graph` makes of its operands, (N, K, P, Q)."""
-    layer, out = op.layer, graph.tensor(op.output)
+    layer, zero_out = op.layer, graph.output_zero(op)
     channels = layer.G * layer.K
     bias = np.zeros(channels, np.int64) if stored.bias is None else stored.bias.astype(np.int64)
     zeros = [graph.tensor(name).zero_point for name in op.inputs]
@@ -85,14 +85,14 @@ def golden_op(graph: Graph, op: GraphOp, stored: OpTensors, operands: list[Integ
             raise SpecError(f"tensors.{layer.name}.weights", "nothing", "weights", "quantise the network again")
         values = golden_layer(
             layer, LayerTensors(
-                operands[0], stored.weights, bias, stored.multiplier, stored.shift, zeros[0], out.zero_point, op.low, op.high
+                operands[0], stored.weights, bias, stored.multiplier, stored.shift, zeros[0], zero_out, op.low, op.high
             ), acc_bits=acc_bits,
         )  # fmt: skip
     else:
         sums = channel_sums(layer, [x - zero for x, zero in zip(operands, zeros, strict=True)], op.coefficients)
         values = requantize(
             wrap(sums + bias[:, None, None], acc_bits), stored.multiplier[:, None, None], stored.shift[:, None, None],
-            zero_point=out.zero_point, low=op.low, high=op.high,
+            zero_point=zero_out, low=op.low, high=op.high,
         )  # fmt: skip
     if not op.table:
         return values
