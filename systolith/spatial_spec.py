@@ -14,7 +14,7 @@ from dataflows.spatial.named import NAMED
 from dataflows.yaml_lines import read_yaml
 from systolith.textspec import integer, is_file, pairs, split_head
 
-WIDTHS = ("input_bits", "weight_bits", "acc_bits", "tag_bits")
+WIDTHS = ("input_bits", "weight_bits", "acc_bits", "tag_bits", "pe_stages", "tree_levels")
 WORDS = tuple(f"{tensor}_words" for tensor in TENSORS)
 
 

@@ -20,6 +20,7 @@ AXES = ("rows", "cols", "planes")
 MOST_PES = 1 << 14
 MOST_L1 = 1 << 12
 MOST_ACC_BITS = 48
+MOST_PE_STAGES = 2
 MOST_OUTER, MOST_INNER = 12, 8
 """Loops that the sequencer has counters for, above the PEs and in them."""
 LONGEST_OUTER, LONGEST_INNER = (1 << 16) - 1, (1 << 12) - 1
@@ -86,6 +87,10 @@ class SpatialArray:
         Signed widths; sums wrap modulo 2**acc_bits.
     tag_bits : int
         Width of a tag: the positions that one delivery spreads over along a coordinate.
+    pe_stages : int
+        Registers between the storage of a PE and its adder, 0 to 2: behind the operands, then behind the product too.
+    tree_levels : int
+        Adder levels of a tree between two registers; 0 for one register behind the whole tree.
     """
 
     axes: tuple[SpatialAxis, ...]
@@ -95,6 +100,8 @@ class SpatialArray:
     weight_bits: int = 8
     acc_bits: int = 32
     tag_bits: int = 8
+    pe_stages: int = 0
+    tree_levels: int = 0
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -111,10 +118,12 @@ class SpatialArray:
         self._check_width("weight_bits", 2, 16)
         self._check_width("acc_bits", self.input_bits + self.weight_bits, MOST_ACC_BITS)
         self._check_width("tag_bits", 1, 16)
+        self._check_width("pe_stages", 0, MOST_PE_STAGES)
+        self._check_width("tree_levels", 0, MOST_PES.bit_length())
 
     def _check_width(self, name: str, low: int, high: int) -> None:
         if not _whole(getattr(self, name), low, high):
-            raise SpecError(f"array.{name}", getattr(self, name), f"an integer from {low} to {high}", "correct the width")
+            raise SpecError(f"array.{name}", getattr(self, name), f"an integer from {low} to {high}", "correct the value")
 
     @property
     def pes(self) -> int:
@@ -132,6 +141,13 @@ class SpatialArray:
     def shared(self, tensor: str) -> list[SpatialAxis]:
         """Axes whose PEs share a port of the tensor."""
         return [axis for axis in self.axes if axis.name not in self.ports[TENSORS.index(tensor)]]
+
+    def hops(self, axis: SpatialAxis) -> int:
+        """Registers that a sum passes along an axis: one per PE of a chain, those of a tree otherwise."""
+        if axis.delay:
+            return axis.size
+        levels = (axis.size - 1).bit_length()
+        return max(1, -(-levels // self.tree_levels)) if self.tree_levels else 1
 
     def lanes(self, tensor: str) -> int:
         """Ports of a tensor: words that it moves in a cycle."""

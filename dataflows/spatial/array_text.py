@@ -10,7 +10,7 @@ from dataflows.errors import SpecError, suggestion
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SCHEMA, SpatialArray, SpatialAxis
 
-_WIDTHS = ("input_bits", "weight_bits", "acc_bits", "tag_bits")
+_WIDTHS = ("input_bits", "weight_bits", "acc_bits", "tag_bits", "pe_stages", "tree_levels")
 _TOP = ("schema", "name", "description", "axes", "l1_words", "ports", *_WIDTHS)
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _AXIS = ("name", "size", "dims", "delay")

@@ -40,14 +40,14 @@ class SpatialSchedule:
 
 
 def latency(array: SpatialArray) -> int:
-    """Return the cycles from a sum leaving the first PE's bank to its being on the output ports.
+    """Return the cycles from the call for the first PE's sum to its being on the output ports.
 
-    A systolic axis that shares a port is a chain of `size` registers, a broadcast one a tree with one register. Ports of a
-    systolic axis wait for the last one. With a port for every PE there is one register. The queue in front of the ports takes
-    one cycle more.
+    Pipelined PEs hand in later by their stages. A systolic axis that shares a port is a chain of `size` registers, a broadcast
+    one a tree with one register, or one every `tree_levels`. Ports of a systolic axis wait for the last one. With a port for
+    every PE there is one register. The queue in front of the ports takes one cycle more.
     """
     shared = array.shared("outputs")
-    cycles = sum(axis.size if axis.delay else 1 for axis in shared) or 1
+    cycles = array.pe_stages + (sum(array.hops(axis) for axis in shared) or 1)
     return cycles + 1 + sum(axis.size - 1 for axis in array.ported("outputs") if axis.delay)
 
 

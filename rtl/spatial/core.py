@@ -80,7 +80,7 @@ class SpatialCore(wiring.Component):
 
     def _trail(self, m: Module, busy: Any) -> None:
         """Stay busy until the last PE has seen what the first one has: only then may program and tags change."""
-        skew = sum((axis.size - 1) * axis.delay for axis in self.array.axes)
+        skew = sum((axis.size - 1) * axis.delay for axis in self.array.axes) + self.array.pe_stages
         left = Signal(range(skew + 1), name="trail")
         m.d.sync += left.eq(Mux(busy, skew, left - left.any()))
         m.d.comb += self.busy.eq(busy | left.any())
@@ -151,7 +151,7 @@ class SpatialCore(wiring.Component):
         return ends
 
     def _along(self, m: Module, nodes: dict[Place, Any], n: int, axis: SpatialAxis) -> dict[Place, Any]:
-        """Add nodes along one axis: a chain with a register per hop, or a tree with one register."""
+        """Add nodes along one axis: a chain with a register per hop, or a tree with registers in it."""
         lines: dict[Place, list[Any]] = {}
         for at in sorted(nodes):
             lines.setdefault((*at[:n], 0, *at[n + 1 :]), []).append(nodes[at])
@@ -163,9 +163,22 @@ class SpatialCore(wiring.Component):
                 for hop, node in enumerate(line):
                     total = self._register(m, total + node, f"{name}_{hop}")
             else:
-                total = self._register(m, _tree(line), name)
+                total = self._tree(m, line, self.array.hops(axis), name)
             found[at] = total
         return found
+
+    def _tree(self, m: Module, values: list[Any], hops: int, name: str) -> Any:
+        """Add values pairwise, with a register behind every few levels and one at the end, `hops` in all."""
+        every = self.array.tree_levels
+        left, level = hops, 0
+        while len(values) > 1:
+            sums = [a + b for a, b in zip(values[::2], values[1::2], strict=False)]
+            values = sums + ([values[-1]] if len(values) % 2 else [])
+            level += 1
+            if every and level % every == 0 and left > 1:
+                values = [self._register(m, value, f"{name}_{level}_{n}") for n, value in enumerate(values)]
+                left -= 1
+        return self._register(m, values[0], name)
 
     def _register(self, m: Module, value: Any, name: str) -> Signal:
         held = Signal(signed(self.array.acc_bits), name=f"sum_{name}", reset_less=True)
@@ -193,11 +206,3 @@ class SpatialCore(wiring.Component):
         m.d.comb += sequencer.room.eq(called < cycles + 4)
         m.d.sync += called.eq(called + sequencer.ctl.drain - (queue.o.valid & queue.o.ready))
         wiring.connect(m, queue.o, wiring.flipped(self.results))
-
-
-def _tree(values: list[Any]) -> Any:
-    """Add values pairwise."""
-    while len(values) > 1:
-        pairs = [a + b for a, b in zip(values[::2], values[1::2], strict=False)]
-        values = pairs + ([values[-1]] if len(values) % 2 else [])
-    return values[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
@@ -12,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SpatialArray
+from rtl.delay import delay
 from rtl.library import Modules, place
 from rtl.spatial import layouts
 
@@ -85,9 +87,9 @@ class SpatialPE(wiring.Component):
     Members
     -------
     ctl, ctl_o : In, Out
-        Control, and the same a cycle later.
+        Control, and the same a cycle later where an axis is systolic.
     weights, inputs, weights_o, inputs_o : In, Out
-        Packets, and the same a cycle later.
+        Packets, and the same a cycle later where they are shared along a systolic axis.
     tag_shift, tag_i, tag_o : In, In, Out
         A chain through all PEs that brings the tags.
     weights_extents, inputs_extents : In
@@ -114,8 +116,10 @@ class SpatialPE(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build storage, the multiplier, and what goes on to the neighbours."""
         m = Module()
+        shared = {"ctl": list(self.array.axes), **{tensor: self.array.shared(tensor) for tensor in ("weights", "inputs")}}
         for name, marks in (("ctl", ("step", "drain")), ("weights", ("valid",)), ("inputs", ("valid",))):
-            self._pass_on(m, name, marks)
+            if any(axis.delay for axis in shared[name]):  # else all PEs hear it at once, and nobody listens here
+                self._pass_on(m, name, marks)
         tag = Signal(layouts.tag(self.array), reset_less=True)
         with m.If(self.tag_shift):
             m.d.sync += tag.eq(self.tag_i)
@@ -158,14 +162,15 @@ class SpatialPE(wiring.Component):
         return store.found_0.as_signed()
 
     def _accumulate(self, m: Module, weight: Any, word: Any, tag: data.View) -> None:
-        """Add products into one bank, hand in sums of the other."""
-        array, ctl = self.array, self.ctl
+        """Add products into one bank, hand in sums of the other; both later by the stages of the multiplier."""
+        array = self.array
         total, index = signed(array.acc_bits), self._index("outputs")
         store = self._store(m, "outputs", array.acc_bits, readers=2)
+        ctl = self._late_control(m)
         at = index(ctl.output, ctl.bank)
         m.d.comb += [
             store.write.eq(ctl.step), store.at.eq(at), store.at_0.eq(at), store.at_1.eq(index(ctl.drain_output, ctl.drain_bank)),
-            store.word.eq(Mux(ctl.init, 0, store.found_0.as_signed()) + weight * word),
+            store.word.eq(Mux(ctl.init, 0, store.found_0.as_signed()) + self._product(m, weight, word)),
         ]  # fmt: skip
         turn = ctl.drain & tag.active & (ctl.slot == tag.slot)
         m.d.comb += self.own.eq(Mux(turn, store.found_1.as_signed(), 0))
@@ -173,6 +178,25 @@ class SpatialPE(wiring.Component):
             leaving = Signal(total, reset_less=True)
             m.d.comb += self.sum_o.eq(leaving)
             m.d.sync += leaving.eq(self.sum_i + self.own)
+
+    def _late_control(self, m: Module) -> SimpleNamespace:
+        """Return the fields of the control that the accumulator wants, in step with the products."""
+        resets = {"step": True, "drain": True}  # what makes the others count
+        fields = (*resets, "init", "output", "bank", "drain_output", "drain_bank", "slot")
+        stages = self.array.pe_stages
+        late = {name: delay(m, self.ctl[name], stages, f"{name}_late", reset=resets.get(name, False)) for name in fields}
+        return SimpleNamespace(**late)
+
+    def _product(self, m: Module, weight: Any, word: Any) -> Any:
+        """Multiply, behind a register of the operands and with one of the product, as many as there are stages."""
+        if self.array.pe_stages == 0:
+            return weight * word
+        operands = [
+            Signal(signed(len(value)), name=name, reset_less=True) for name, value in (("weight", weight), ("word", word))
+        ]
+        m.d.sync += [register.eq(value) for register, value in zip(operands, (weight, word), strict=True)]
+        product = operands[0] * operands[1]
+        return delay(m, product, self.array.pe_stages - 1, "product")
 
     def _store(self, m: Module, tensor: str, bits: int, readers: int) -> Any:
         """Place both halves; a half of several words is a power of two, so that addresses need no addition."""

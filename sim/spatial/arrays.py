@@ -33,12 +33,14 @@ def random_array(rng: Random) -> SpatialArray:
     words = [rng.choice((1, 1, 2, 4, 9, 16)) for _ in range(3)]
     bits = [rng.choice((4, 8, 8, 16)) for _ in range(2)]
     return SpatialArray(
-        tuple(axes), (words[0], words[1], words[2]), (ports[0], ports[1], ports[2]), *bits, rng.choice((32, 40)), tag_bits=6
-    )
+        tuple(axes), (words[0], words[1], words[2]), (ports[0], ports[1], ports[2]), *bits, rng.choice((32, 40)), tag_bits=6,
+        pe_stages=rng.choice((0, 0, 1, 2)), tree_levels=rng.choice((0, 0, 1, 2)),
+    )  # fmt: skip
 
 
 def short(array: SpatialArray) -> str:
     """Return an array in one line: its axes with s for systolic and b for broadcast, words of a PE, ports."""
     axes = " x ".join(f"{axis.size} {axis.dims} {'s' if axis.delay else 'b'}" for axis in array.axes)
     ports = "/".join("".join(name[0] for name in sorted(names)) or "-" for names in array.ports)
-    return f"{axes}; words {'/'.join(map(str, array.l1_words))}; ports {ports}"
+    stages = f"; stages {array.pe_stages}, tree {array.tree_levels}" if array.pe_stages or array.tree_levels else ""
+    return f"{axes}; words {'/'.join(map(str, array.l1_words))}; ports {ports}{stages}"
