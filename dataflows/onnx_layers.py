@@ -85,7 +85,7 @@ def _conv(node: NodeProto, graph: Graph, name: str) -> tuple[Layer, str, int]:
     found = attributes(node)
     axes = len(x) - 2
     stride, dilation = integers(found, "strides", (1,) * axes), integers(found, "dilations", (1,) * axes)
-    begin, end = _pads(found, x[2:], w[2:], stride, dilation)
+    begin, end = pads_of(found, x[2:], w[2:], stride, dilation)
     (group,) = integers(found, "group", (1,))
     if x[1] != w[1] * group:
         raise NotALayer("rejected", f"{x[1]} input channels, but weights for {w[1]} x {group}")
@@ -112,7 +112,7 @@ def two(values: tuple[int, ...], fill: int) -> tuple[int, int]:
     return (values[0], values[1]) if len(values) == 2 else (fill, values[0])
 
 
-def _pads(
+def pads_of(
     found: dict[str, Any], size: tuple[int, ...], taps: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return padding before and after, per axis (ONNX operator reference, Conv: auto_pad)."""

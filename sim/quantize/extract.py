@@ -157,7 +157,7 @@ def _tensors(block: _Block, qdq: _Model, values: dict[str, NDArray[Any]]) -> Qua
     high = min(_HIGH, zero_point + round(6 / out_scale)) if layer.activation == "relu6" else _HIGH
     weights = weights.reshape(channels, layer.C, *area)
     in_zero_point = int(qdq.zero_point(block.inputs).reshape(()))
-    bias = _with_room(_bias(block, qdq, accumulator), weights, in_zero_point, layer.name)
+    bias = with_room(_bias(block, qdq, accumulator), weights, in_zero_point, layer.name)
     return QuantizedLayer(
         layer, inputs=data.reshape(layer.N, layer.G * layer.C, layer.H, layer.W),
         weights=weights, bias=bias, input_zero_point=in_zero_point, output_zero_point=zero_point,
@@ -187,7 +187,7 @@ def _rounded(values: NDArray[np.float64], name: str) -> NDArray[np.int32]:
     return np.rint(values).astype(np.int32)
 
 
-def _with_room(bias: NDArray[np.int32], weights: NDArray[np.int8], zero_point: int, name: str) -> NDArray[np.int32]:
+def with_room(bias: NDArray[np.int32], weights: NDArray[np.int8], zero_point: int, name: str) -> NDArray[np.int32]:
     """Limit the bias so that no int8 input can push an accumulator out of 32 bits.
 
     The quantiser coarsens the weights of nearly dead channels until their bias just fits 32 bits, which leaves no room for

@@ -150,10 +150,10 @@ def _fill(model: ModelProto, feeds: list[dict[str, NDArray[np.float32]]], folder
             return next(self._rest, None)
 
     raw, prepared = folder / "raw.onnx", folder / "float.onnx"
-    onnx.save(_named(model, where), str(raw))
+    onnx.save(named_nodes(model, where), str(raw))
     quant_pre_process(str(raw), str(prepared), skip_symbolic_shape=True)
     names = [node.name for node in onnx.load(str(raw), load_external_data=False).graph.node]
-    onnx.save(_restore_names(onnx.load(str(prepared)), names), str(prepared))
+    onnx.save(restore_names(onnx.load(str(prepared)), names), str(prepared))
     raw.unlink()
     quantize_static(
         str(prepared), str(folder / "quantized.onnx"), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
@@ -162,7 +162,7 @@ def _fill(model: ModelProto, feeds: list[dict[str, NDArray[np.float32]]], folder
     )  # fmt: skip
 
 
-def _named(model: ModelProto, where: str) -> ModelProto:
+def named_nodes(model: ModelProto, where: str) -> ModelProto:
     """Give each node its layer's name: the quantiser finds nodes by name, and so does `sim.quantize.extract`."""
     named = infer_shapes(model, where)
     for node, label in zip(named.graph.node, list(Graph(named).names()), strict=True):
@@ -177,7 +177,7 @@ def _named(model: ModelProto, where: str) -> ModelProto:
     return named
 
 
-def _restore_names(model: ModelProto, names: Sequence[str]) -> ModelProto:
+def restore_names(model: ModelProto, names: Sequence[str]) -> ModelProto:
     """Give merged nodes, which onnxruntime calls ``NAME/MatMulAddFusion`` and the like, their layer's name again."""
     known, taken = set(names), {node.name for node in model.graph.node}
     for node, label in zip(model.graph.node, list(Graph(model).names()), strict=True):
