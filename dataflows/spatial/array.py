@@ -143,7 +143,7 @@ class SpatialArray:
         return [axis for axis in self.axes if axis.name not in self.ports[TENSORS.index(tensor)]]
 
     def hops(self, axis: SpatialAxis) -> int:
-        """Registers that a sum passes along an axis: one per PE of a chain, those of a tree otherwise."""
+        """Return the registers that a sum passes along an axis: one per PE of a chain, those of a tree otherwise."""
         if axis.delay:
             return axis.size
         levels = (axis.size - 1).bit_length()
