@@ -1,7 +1,7 @@
 """How tensors lie between operations, and how every operation is made to read and write them so.
 
-All activation tensors have one layout: n, channel block, y, x, with words of `rows` channels (docs/hardware.md, "Tensors in DRAM").
-With as many rows as columns, what an operation writes is then what the next one reads, except for groups that fill their
+All activation tensors have one layout: n, channel block, y, x, with words of `rows` channels (docs/hardware.md, "Tensors in
+DRAM"). With as many rows as columns, what an operation writes is then what the next one reads, except for groups that fill their
 blocks only in part. Such a layer runs as one group instead, with weights of zero between what were groups: the same sums.
 """
 
@@ -22,7 +22,7 @@ def require_chaining(acc: Accelerator) -> None:
     rows, cols = acc.array.rows, acc.array.cols
     if rows != cols:
         side = max(rows, cols)
-        fix = f"choose a square array, e.g. {side} x {side}: it writes activations in blocks of its columns and reads them in blocks of its rows"
+        fix = f"choose a square array, as {side} x {side}: outputs lie in blocks of columns, inputs in blocks of rows"
         raise SpecError(f"{acc.name}.array", f"{rows} x {cols}", "as many rows as columns, to run whole networks", fix)
 
 

@@ -15,6 +15,8 @@ from dataflows.program import LayerProgram, Placement, Postprocess, compile_laye
 from dataflows.tiling import Tiling, violations
 from dataflows.workload import Layer
 
+MOST_BEATS = 1 << 32
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledOp:
@@ -136,9 +138,12 @@ def compile_network(
     for part in ("program", "scales", "weights"):
         placed[part], at = place_in_order({name: size[part] for name, size in sizes.items()}, acc, at)
     activations = place_activations(graph, acc, at, keep_all=keep_all)
-    ops = tuple(
-        _compile(graph, acc, op, layers[op.layer.name], tilings[op.layer.name], placed, activations) for op in graph.ops
-    )
+    if activations.region.end > MOST_BEATS:
+        fix = "use a wider bus, a smaller input, or do not keep all tensors"
+        raise SpecError(
+            f"{graph.name}.memory", activations.region.end, f"at most {MOST_BEATS} beats: addresses have 32 bits", fix
+        )
+    ops = tuple(_compile(graph, acc, op, layers[op.layer.name], tilings[op.layer.name], placed, activations) for op in graph.ops)
     return CompiledNetwork(graph, acc, ops, Region(base, at - base), activations)
 
 
@@ -164,5 +169,5 @@ def _compile(
     where = Placement(
         program.first, scales.first, weights.first, activations.tensors[op.inputs[0]].first, output.first, output.end
     )
-    post = Postprocess(graph.tensor(op.inputs[0]).zero_point, graph.tensor(op.output).zero_point, op.low, op.high)
+    post = Postprocess(graph.tensor(op.inputs[0]).zero_point, graph.output_zero(op), op.low, op.high)
     return CompiledOp(op, layer, tiling, program, scales, weights, compile_layer(layer, acc, tiling, where, post))

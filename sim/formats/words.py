@@ -22,7 +22,7 @@ def pack_lanes(values: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
     """
     words, lanes = values.shape
     if bits % 8 == 0:
-        raw = values.astype("<i8").view(np.uint8).reshape(words, lanes, 8)
+        raw = np.ascontiguousarray(values, "<i8").view(np.uint8).reshape(words, lanes, 8)
         if bits <= 64:
             return np.ascontiguousarray(raw[:, :, : bits // 8]).reshape(words, lanes * bits // 8)
     flat = (values[:, :, None] >> np.arange(bits)) & 1

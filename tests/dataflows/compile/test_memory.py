@@ -85,13 +85,13 @@ def test_plans_hold_between_the_lower_bound_and_no_reuse(drawn: list[tuple[int, 
     alive = {f"t{number}": Lifetime(first, first + span) for number, (_size, first, span) in enumerate(drawn)}
     plan = allocate(sizes, alive)
     least = most_alive(sizes, alive)
-    assert least == max(
-        sum(sizes[name] for name, life in alive.items() if life.first <= at <= life.last) for at in range(20)
-    )
+    assert least == max(sum(sizes[name] for name, life in alive.items() if life.first <= at <= life.last) for at in range(20))
     assert least <= plan.total <= sum(sizes.values())
     for one, other in combinations(sizes, 2):
         if alive[one].meets(alive[other]):
-            apart = plan.offsets[one] + sizes[one] <= plan.offsets[other] or plan.offsets[other] + sizes[other] <= plan.offsets[one]
+            apart = (
+                plan.offsets[one] + sizes[one] <= plan.offsets[other] or plan.offsets[other] + sizes[other] <= plan.offsets[one]
+            )
             assert apart
 
 

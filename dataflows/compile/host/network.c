@@ -1,0 +1,138 @@
+/* A compiled network on its accelerator: see network.h. Plain C99; the only library functions are those of string.h and math.h. */
+#include "network.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LANE_BYTES ((NETWORK_LANE_BITS + 7) / 8)
+#define PER_BYTE (8 / NETWORK_LANE_BITS) /* lanes that share a byte; 0 where a lane takes several */
+
+const struct network_tensor network_inputs[NETWORK_INPUTS] = NETWORK_INPUT_TABLE;
+const struct network_tensor network_outputs[NETWORK_OUTPUTS] = NETWORK_OUTPUT_TABLE;
+const uint32_t network_programs[NETWORK_PROGRAMS] = NETWORK_PROGRAM_TABLE;
+
+/* Write one stored value into a word. */
+static void put_lane(uint8_t *word, uint32_t lane, int32_t value)
+{
+#if NETWORK_LANE_BITS < 8
+    unsigned shift = (lane % PER_BYTE) * NETWORK_LANE_BITS, mask = ((1u << NETWORK_LANE_BITS) - 1u) << shift;
+    uint8_t *at = word + lane / PER_BYTE;
+    *at = (uint8_t)((*at & ~mask) | (((uint32_t)value << shift) & mask));
+#else
+    for (unsigned byte = 0; byte < LANE_BYTES; byte++)
+        word[lane * LANE_BYTES + byte] = (uint8_t)((uint32_t)value >> (8 * byte));
+#endif
+}
+
+/* Read one stored value from a word; values are signed. */
+static int32_t get_lane(const uint8_t *word, uint32_t lane)
+{
+    const uint32_t sign = 1u << (NETWORK_LANE_BITS - 1);
+    uint32_t raw = 0;
+#if NETWORK_LANE_BITS < 8
+    raw = (word[lane / PER_BYTE] >> ((lane % PER_BYTE) * NETWORK_LANE_BITS)) & ((1u << NETWORK_LANE_BITS) - 1u);
+#else
+    for (unsigned byte = 0; byte < LANE_BYTES; byte++)
+        raw |= (uint32_t)word[lane * LANE_BYTES + byte] << (8 * byte);
+#endif
+    return (int32_t)(raw ^ sign) - (int32_t)sign;
+}
+
+/* Byte offset of the word that holds channel c of pixel (n, y, x): image, block of channels, row, column. */
+static size_t word_offset(const struct network_tensor *t, uint32_t n, uint32_t c, uint32_t y, uint32_t x)
+{
+    uint32_t blocks = (t->channels + NETWORK_LANES - 1) / NETWORK_LANES;
+    size_t plane = (size_t)n * blocks + c / NETWORK_LANES;
+    return (size_t)t->beat * NETWORK_BEAT_BYTES + ((plane * t->height + y) * t->width + x) * NETWORK_WORD_BYTES;
+}
+
+size_t network_elements(const struct network_tensor *t)
+{
+    return (size_t)t->images * t->channels * t->height * t->width;
+}
+
+int32_t network_quantize(const struct network_tensor *t, float value)
+{
+    const double low = -(double)(1 << (t->bits - 1)), high = (double)((1 << (t->bits - 1)) - 1);
+    double q = rint((double)value / t->scale) + (double)t->zero_point;
+    return (int32_t)(q >= low ? (q > high ? high : q) : low); /* not a number: low */
+}
+
+void network_load(uint8_t *memory, const uint8_t *image)
+{
+    memcpy(memory + (size_t)NETWORK_IMAGE_BEAT * NETWORK_BEAT_BYTES, image, NETWORK_IMAGE_BYTES);
+    NETWORK_CLEAN(memory + (size_t)NETWORK_IMAGE_BEAT * NETWORK_BEAT_BYTES, NETWORK_IMAGE_BYTES);
+}
+
+void network_write(uint8_t *memory, const struct network_tensor *t, const float *values)
+{
+    memset(memory + (size_t)t->beat * NETWORK_BEAT_BYTES, 0, (size_t)t->beats * NETWORK_BEAT_BYTES);
+    for (uint32_t n = 0; n < t->images; n++)
+        for (uint32_t c = 0; c < t->channels; c++)
+            for (uint32_t y = 0; y < t->height; y++)
+                for (uint32_t x = 0; x < t->width; x++)
+                    put_lane(memory + word_offset(t, n, c, y, x), c % NETWORK_LANES, network_quantize(t, *values++));
+    NETWORK_CLEAN(memory + (size_t)t->beat * NETWORK_BEAT_BYTES, (size_t)t->beats * NETWORK_BEAT_BYTES);
+}
+
+void network_read(const uint8_t *memory, const struct network_tensor *t, float *values)
+{
+    NETWORK_INVALIDATE(memory + (size_t)t->beat * NETWORK_BEAT_BYTES, (size_t)t->beats * NETWORK_BEAT_BYTES);
+    for (uint32_t n = 0; n < t->images; n++)
+        for (uint32_t c = 0; c < t->channels; c++)
+            for (uint32_t y = 0; y < t->height; y++)
+                for (uint32_t x = 0; x < t->width; x++) {
+                    int32_t q = get_lane(memory + word_offset(t, n, c, y, x), c % NETWORK_LANES);
+                    *values++ = (float)(t->scale * (double)(q - t->zero_point));
+                }
+}
+
+int network_begin(uintptr_t registers, uint64_t memory_address)
+{
+    if (NETWORK_READ(registers + NETWORK_REG_ID) != NETWORK_ID || NETWORK_READ(registers + NETWORK_REG_VERSION) != NETWORK_VERSION)
+        return NETWORK_NO_DEVICE;
+    if (memory_address % 4096u)
+        return NETWORK_BAD_ADDRESS;
+    NETWORK_WRITE(registers + NETWORK_REG_BASE_LOW, (uint32_t)memory_address);
+    NETWORK_WRITE(registers + NETWORK_REG_BASE_HIGH, (uint32_t)(memory_address >> 32));
+    NETWORK_WRITE(registers + NETWORK_REG_INTERRUPT_ENABLE, NETWORK_STATUS_DONE | NETWORK_STATUS_ERROR);
+    return 0;
+}
+
+int network_run(uintptr_t registers)
+{
+    const uint32_t before = NETWORK_READ(registers + NETWORK_REG_COMPLETED);
+    uint32_t sent = 0;
+    for (;;) {
+        uint32_t room = NETWORK_READ(registers + NETWORK_REG_QUEUE_FREE);
+        for (; room && sent < NETWORK_PROGRAMS; room--)
+            NETWORK_WRITE(registers + NETWORK_REG_QUEUE, network_programs[sent++]);
+        NETWORK_WAIT();
+        uint32_t status = NETWORK_READ(registers + NETWORK_REG_STATUS);
+        if (status & NETWORK_STATUS_ERROR) {
+            int code = (int)(NETWORK_READ(registers + NETWORK_REG_ERROR) & NETWORK_ERROR_CODE);
+            NETWORK_WRITE(registers + NETWORK_REG_CONTROL, NETWORK_CONTROL_SOFT_RESET);
+            return code;
+        }
+        NETWORK_WRITE(registers + NETWORK_REG_STATUS, status & (NETWORK_STATUS_DONE | NETWORK_STATUS_EMPTY));
+        if (NETWORK_READ(registers + NETWORK_REG_COMPLETED) - before == NETWORK_PROGRAMS)
+            return 0;
+    }
+}
+
+uint64_t network_cycles(uintptr_t registers)
+{
+    uint64_t low = NETWORK_READ(registers + NETWORK_REG_TOTAL_CYCLES);
+    return low | (uint64_t)NETWORK_READ(registers + NETWORK_REG_TOTAL_CYCLES + 4u) << 32;
+}
+
+void network_softmax(float *values, size_t count)
+{
+    float most = values[0], sum = 0.0f;
+    for (size_t i = 1; i < count; i++)
+        most = values[i] > most ? values[i] : most;
+    for (size_t i = 0; i < count; i++)
+        sum += values[i] = expf(values[i] - most);
+    for (size_t i = 0; i < count; i++)
+        values[i] /= sum;
+}

@@ -1,0 +1,41 @@
+"""Whole networks, all operations back to back on the Verilog."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from dataflows.arch import Accelerator, Array, Memory
+from dataflows.axi import AxiOptions
+from dataflows.compile.network import layers_to_map
+from mappers.layers import map_layers
+from mappers.naive import NaiveMapper
+from sim.network import verify_network
+from sim.runner import Simulator
+from tests.small_network import random_inputs, small_network
+
+SIMULATOR: Simulator = "icarus" if shutil.which("iverilog") else "verilator"  # Icarus builds in a second
+ACC = Accelerator(
+    "square",
+    Array(4, 4),
+    Memory(bus_bytes=8, latency=9),
+    input_words=256,
+    weight_words=256,
+    acc_words=64,
+    post_lanes=2,
+    tile_blocks=3,
+)
+
+
+@pytest.mark.rtl
+def test_every_tensor_of_a_network_equals_the_golden_model() -> None:
+    rng = np.random.default_rng(7)
+    graph, tensors = small_network(rng, macs_only=True)
+    tilings = map_layers(layers_to_map(graph, ACC), ACC, NaiveMapper())
+    images = [random_inputs(graph, rng) for _ in range(2)]
+    found = verify_network(graph, tensors, images, ACC, AxiOptions(), tilings, simulator=SIMULATOR)
+    assert [run.mismatches for run in found.runs] == [0, 0]
+    assert found.runs[0].checked == sum(graph.tensor(op.output).words for op in graph.ops)
+    assert found.runs[1].checked >= sum(graph.tensor(name).words for name in graph.outputs)
