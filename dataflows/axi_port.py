@@ -41,7 +41,7 @@ class AxiPort:
     The burst former holds the last request until the next cycle shows whether its burst goes on. While no request comes and
     there is room behind, the burst ends. Where there is none, the former waits, and then the next request may continue the
     burst although it came late: so the last request of a transaction is decided by the first one of the next, `_send`, or,
-    when its data are asked for before that, by `_settle`: whoever asks next then waits for them.
+    when its data are asked for before that, by `_settle`: whoever asks next then waits for them, or writes.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class AxiPort:
         self.reads, self.writes = ReadChannel(axi, latency), WriteChannel(axi)
         self._held: ReadChannel | WriteChannel | None = None
         self._taken = self._length = self._after = 0  # of the held request: cycle, beats of its burst, next address
+        self._left = 0  # cycle in which the request before left the former
         self._asked = 0  # read beats
         self._marker = 0  # cycle in which the last marker passed
         self._steps: list[tuple[int, int, int]] = []  # first read beat, read beats, cycle of the marker
@@ -74,9 +75,10 @@ class AxiPort:
                 carried = self._length
             else:
                 self._held.push(room, self._length)
-            if room > at:
-                channel.waits.append((at, room))
-                at = room
+            self._left = room
+        if self._left > at:
+            channel.waits.append((at, self._left))
+            at = self._left
         key = addr % self.page, shape, carried
         lengths = self._bursts.get(key)
         if lengths is None:
@@ -100,7 +102,8 @@ class AxiPort:
     def _settle(self, before: int | None = None) -> None:
         """Send on the held burst if there is room before a cycle in which no request can have come; None: whenever there is."""
         if self._held is not None and (before is None or self._held.room(self._taken + 1) < before):
-            self._held.push(self._held.room(self._taken + 1), self._length)
+            self._left = self._held.room(self._taken + 1)
+            self._held.push(self._left, self._length)
             self._held = None
 
     # Port
