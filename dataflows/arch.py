@@ -159,6 +159,8 @@ class Accelerator:
         Requantisers working side by side; ceil(cols / post_lanes) cycles per output word.
     tile_blocks : int
         Most output-channel blocks (of ``cols``) in one tile: sizes the scale memory.
+    channelwise : bool
+        Whether there is a path past the array for operations channel by channel: add, multiply, pool (`Layer.op`).
     """
 
     name: str
@@ -169,6 +171,7 @@ class Accelerator:
     acc_words: int = 256
     post_lanes: int = 4
     tile_blocks: int = 8
+    channelwise: bool = True
 
     def __post_init__(self) -> None:
         if not self.name or not all(ch.isalnum() or ch in "-_" for ch in self.name):
@@ -179,6 +182,13 @@ class Accelerator:
         _between("acc_words", self.acc_words, max(LEAST_WORDS, least), MOST_ACC_WORDS)
         _between("post_lanes", self.post_lanes, 1, self.array.cols)
         _between("tile_blocks", self.tile_blocks, 1, MOST_TILE_BLOCKS)
+        if not isinstance(self.channelwise, bool):
+            raise SpecError("channelwise", self.channelwise, "true or false", "say whether the design has the path")
+
+    @property
+    def channel_lanes(self) -> int:
+        """Lanes of the path past the array: a lane needs an input and an accumulator."""
+        return min(self.array.rows, self.array.cols) if self.channelwise else 0
 
     # Word geometry. A word crosses the bus in whole beats; the last beat is padded.
 

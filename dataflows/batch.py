@@ -16,7 +16,7 @@ from dataflows.arch import Accelerator
 from dataflows.cost import rates
 from dataflows.problem import problem
 from dataflows.tech import Technology
-from dataflows.tiling import RELEVANT, window
+from dataflows.tiling import relevant, window
 from dataflows.workload import Layer
 
 Ints = NDArray[np.int64]
@@ -61,7 +61,7 @@ class Batch:
     def __init__(self, layer: Layer, acc: Accelerator, tech: Technology, program_beats: int = 0) -> None:
         self.layer, self.acc, self.program_beats = layer, acc, program_beats
         self.one = one = problem(layer, acc)
-        self.blocking, self.packed, self.block_total = one.blocking, one.packed, one.blocking.walked
+        self.blocking, self.walks_groups, self.block_total = one.blocking, one.walks_groups, one.blocking.walked
         self.out_blocks, self.folds, self.outputs = one.out_blocks, one.folds, one.outputs
         self.beats = {
             "inputs": one.input_beats, "weights": one.weight_beats, "scales": one.scale_beats, "outputs": one.output_beats,
@@ -78,7 +78,7 @@ class Batch:
             + self.outputs * self.acc.post_groups * rate["scale_buffer"][0]
             + self.outputs * self.beats["outputs"] * rate["dram"][1]
             + self.program_beats * rate["dram"][0]
-            + layer.macs * self.rate.mac_pj
+            + layer.macs * (self.rate.mac_pj if layer.op == "mac" else self.rate.lane_pj)
         )
 
     def figures(self, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints, order: tuple[str, ...]) -> Figures:
@@ -89,8 +89,9 @@ class Batch:
         block_tiles = -(-self.block_total // k_blocks)
         c_tiles, p_tiles, q_tiles = -(-bk.c_blocks // full_c), -(-layer.P // full_p), -(-layer.Q // full_q)
         tiles = {
-            "N": layer.N, "G": block_tiles if self.packed else bk.group_blocks, "K": 1 if self.packed else block_tiles,
-            "P": p_tiles, "Q": q_tiles, "C": c_tiles,
+            "N": layer.N, "C": c_tiles,
+            "G": block_tiles if self.walks_groups else bk.group_blocks, "K": 1 if self.walks_groups else block_tiles,
+            "P": p_tiles, "Q": q_tiles,
         }  # fmt: skip
         words = self._fetched(tiles, order, full_p, full_q)
         channel_tiles, pixel_tiles = tiles["G"] * tiles["K"] * c_tiles, p_tiles * q_tiles
@@ -99,7 +100,9 @@ class Batch:
             ((p_tiles - 1) * (q_tiles - 1), full_p * full_q), (p_tiles - 1, full_p * edge_q),
             (q_tiles - 1, edge_p * full_q), (np.int64(1), edge_p * edge_q),
         )  # fmt: skip
-        if not acc.array.outputs_stay:
+        if layer.op != "mac":
+            compute, energy = self._channelwise(pixel_tiles)
+        elif not acc.array.outputs_stay:
             compute, energy = self._weight_stationary(classes, channel_tiles, pixel_tiles)
         else:
             compute, energy = self._output_stationary(classes, channel_tiles, pixel_tiles, c_tiles)
@@ -125,13 +128,13 @@ class Batch:
         planes = layer.N * bk.group_blocks * bk.c_blocks
         whole = {
             "inputs": planes * self._windows(0, p) * self._windows(1, q),
-            "weights": self.folds * bk.weight_rows,
+            "weights": self.one.weight_words,
             "scales": self.out_blocks * self.acc.post_groups,
         }
-        for tensor, relevant in RELEVANT.items():
+        for tensor, needed in relevant(layer).items():
             moved = np.False_  # has a relevant loop been seen inside?
             for dim in ("C", *reversed(order)):
-                if dim in relevant:
+                if dim in needed:
                     moved = moved | (tiles[dim] > 1)
                 else:
                     whole[tensor] = whole[tensor] * np.where(moved, tiles[dim], 1)
@@ -156,12 +159,14 @@ class Batch:
         )
         weights = blocks * c_blocks * (layer.R * layer.S * self.blocking.weight_rows * self.beats["weights"])
         scales = blocks * (self.acc.post_groups * self.beats["scales"])
-        inputs = (blocks if self.packed else c_blocks) * (rows * cols * self.beats["inputs"])
+        inputs = (blocks if self.walks_groups else c_blocks) * (rows * cols * self.beats["inputs"])
         return inputs + weights + scales + self.program_beats
 
     def _first_tile(self, blocks: Ints, pixels: Ints, c_tiles: Ints) -> Ints:
         rows = self.acc.array.rows
         folds = blocks * (self.blocking.c_blocks * self.layer.R * self.layer.S)
+        if self.layer.op != "mac":
+            return folds * pixels
         if self.acc.array.outputs_stay:
             return -(-pixels // rows) * folds * rows + c_tiles * rows
         return c_tiles * (rows + pixels) + (folds - c_tiles) * np.maximum(pixels, rows)
@@ -186,6 +191,14 @@ class Batch:
             + slots * slot_pj
         )
         return compute, energy
+
+    def _channelwise(self, pixel_tiles: Ints) -> tuple[Ints, Any]:
+        layer, rate = self.layer, self.rate
+        words = layer.N * self.folds * layer.P * layer.Q
+        factors = layer.N * self.folds * pixel_tiles * self.one.live_rows
+        lanes_pj = words * self.acc.channel_lanes * sum(rate.lanes.values())
+        energy = factors * rate.levels["weight_buffer"][0] + words * sum(rate.levels["accumulator"]) + lanes_pj
+        return np.broadcast_to(np.int64(words), np.shape(pixel_tiles)), energy
 
     def _output_stationary(self, classes: tuple, channel_tiles: Ints, pixel_tiles: Ints, c_tiles: Ints) -> tuple[Ints, Floats]:
         layer, rate, rows = self.layer, self.rate, self.acc.array.rows

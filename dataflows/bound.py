@@ -57,10 +57,13 @@ def compute_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
 
     A weight-stationary step of F folds over M pixels shifts its first weights in (`rows`), runs F - 1 folds, each as
     long as the longer of its pixels and the next fold's weights, and then the last one. An output-stationary step
-    takes `rows` cycles per fold and pixel block, and `rows` to move its last sums out.
+    takes `rows` cycles per fold and pixel block, and `rows` to move its last sums out. Channel by channel, past the array, a
+    fold takes a cycle per pixel.
     """
     rows = acc.array.rows
     one, cut = problem(layer, acc), tiles(layer, acc, tiling)
+    if layer.op != "mac":
+        return layer.N * one.folds * layer.P * layer.Q
     steps = layer.N * cut.channel_tiles
     if acc.array.outputs_stay:
         return layer.N * one.folds * rows * cut.pixel_blocks(rows) + steps * cut.pixel_tiles * rows
@@ -71,7 +74,7 @@ def compute_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
 def first_load(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     """Return the beats of the first step's load: inputs, weights and scales."""
     one, cut = problem(layer, acc), tiles(layer, acc, tiling)
-    planes = cut.blocks if one.packed else cut.channels
+    planes = cut.blocks if one.walks_groups else cut.channels
     height = min(layer.H, max(0, window(layer, 0, cut.p) - layer.padding[0]))
     width = min(layer.W, max(0, window(layer, 1, cut.q) - layer.padding[1]))
     weights = cut.blocks * cut.channels * layer.R * layer.S * one.blocking.weight_rows
@@ -85,6 +88,8 @@ def first_tile_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     pixels = cut.p * cut.q
     folds = cut.blocks * one.blocking.c_blocks * layer.R * layer.S
     steps = cut.c_tiles
+    if layer.op != "mac":
+        return folds * pixels
     if acc.array.outputs_stay:
         return -(-pixels // rows) * folds * rows + steps * rows
     return steps * (rows + pixels) + (folds - steps) * max(pixels, rows)

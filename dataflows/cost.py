@@ -9,16 +9,17 @@ from typing import Any
 
 from dataflows.arch import Accelerator, MemoryLevel
 from dataflows.bound import bound
-from dataflows.counts import Counts, Levels, count
+from dataflows.counts import LANE_REGISTERS, Counts, Levels, count
 from dataflows.execute import walk
 from dataflows.feasible import InfeasibleError
+from dataflows.fields import COEFFICIENT_BITS
 from dataflows.tech import Technology, technology
 from dataflows.tiling import Tiling, violations
 from dataflows.workload import Layer
 
 SCHEMA = 1
 EnergyByLevel = dict[str, dict[str, float]]
-LOGIC = ("array", "edges", "post")
+LOGIC = ("array", "edges", "lanes", "post")
 """Parts of the area that are no memories."""
 SRAM_PORTS = 2
 """Every buffer is read and written in the same cycle (`rtl/sram.py`): one port for each."""
@@ -100,6 +101,10 @@ class Rates:
         pJ per register write by operand.
     mac_pj, post_pj : float
         One multiply-accumulate; one word of `cols` outputs through the post unit.
+    lanes : dict
+        pJ per register write of a lane of the path past the array.
+    lane_pj : float
+        One operation of such a lane, priced as a multiply-accumulate of its widths.
     leakage : dict
         pJ per cycle that ``logic`` and ``sram`` leak at the table's clock.
     """
@@ -108,6 +113,8 @@ class Rates:
     array: dict[str, float]
     mac_pj: float
     post_pj: float
+    lanes: dict[str, float]
+    lane_pj: float
     leakage: dict[str, float]
 
 
@@ -130,7 +137,16 @@ def rates(acc: Accelerator, tech: Technology) -> Rates:
     if array.product_held:
         hops["products"] = tech.register_pj(array.product_bits)
     mac = tech.mac_pj(array.input_bits, array.weight_bits, array.acc_bits)
-    return Rates(levels, hops, mac, array.cols * tech.requantise_pj(array.acc_bits), leakage_per_cycle(acc, tech))
+    operand, coefficient = lane_bits(acc)
+    lanes = {name: tech.register_pj(bits) for name, bits in zip(LANE_REGISTERS, (*lane_bits(acc), array.acc_bits), strict=True)}
+    lane = tech.mac_pj(operand, coefficient, array.acc_bits)
+    post = array.cols * tech.requantise_pj(array.acc_bits)
+    return Rates(levels, hops, mac, post, lanes, lane, leakage_per_cycle(acc, tech))
+
+
+def lane_bits(acc: Accelerator) -> tuple[int, int]:
+    """Return the widths of a lane's operands on the path past the array: input less zero point, coefficient."""
+    return acc.array.input_bits + 1, max(COEFFICIENT_BITS, acc.array.weight_bits + 1)
 
 
 def operands_per_beat(acc: Accelerator) -> dict[str, Fraction]:
@@ -152,15 +168,17 @@ def energy_by_level(counts: Counts, acc: Accelerator, tech: Technology, cycles: 
     for level, tensors in counts.levels.items():
         read, write = rate.levels[level]
         energy[level] = {name: n["reads"] * read + n["writes"] * write for name, n in tensors.items()}
-    energy["array"] = {name: n * rate.array[name] for name, n in counts.array.items()}
-    energy["array"]["macs"] = counts.macs * rate.mac_pj
+    channelwise = LANE_REGISTERS[0] in counts.array
+    each = rate.lanes if channelwise else rate.array
+    energy["array"] = {name: n * each[name] for name, n in counts.array.items()}
+    energy["array"]["macs"] = counts.macs * (rate.lane_pj if channelwise else rate.mac_pj)
     energy["post"] = {"outputs": counts.levels["output_buffer"]["outputs"]["writes"] * rate.post_pj}
     energy["leakage"] = {part: cycles * pj for part, pj in rate.leakage.items()}
     return energy
 
 
 def area_by_part(acc: Accelerator, tech: Technology) -> dict[str, float]:
-    """Return um2 of the array and its edges, the post unit and every buffer (all copies)."""
+    """Return um2 of the array and its edges, the lanes past it, the post unit and every buffer (all copies)."""
     array = acc.array
     rows, cols = array.rows, array.cols
     waiting_inputs = rows * rows if array.outputs_stay else rows * (rows - 1) // 2  # lanes held at the edges
@@ -169,6 +187,7 @@ def area_by_part(acc: Accelerator, tech: Technology) -> dict[str, float]:
     parts = {
         "array": array.macs * (tech.pe_area_um2(array.input_bits, array.weight_bits) + tech.register_area_um2(held)),
         "edges": tech.register_area_um2(waiting_inputs * array.input_bits + waiting_weights * array.weight_bits),
+        "lanes": acc.channel_lanes * tech.pe_area_um2(*lane_bits(acc)),
         "post": acc.post_lanes * tech.post_lane_area_um2(array.acc_bits),
     }
     for level in acc.levels():

@@ -16,6 +16,8 @@ at the end of a dimension has its true, smaller size.
 - Output stationary: pixels of a tile are taken `rows` at a time; each such pixel block reads every weight of its folds
   once and, for each pixel and fold, one input word if the tap lies in the image. Sums stay in the PEs until the step's
   channels are used up: one accumulator write per block and pixel of a step, and a read unless it is the first C tile.
+- Channel by channel (`Layer.op`) a fold is one (block, operand, r, s) of a step on an array of either kind: as weight
+  stationary, but a block's word of factors (`multiply`) is read once a step, and other operations have no weights.
 - DRAM counts are beats: a word takes a whole number of them.
 """
 
@@ -27,10 +29,12 @@ from typing import Any
 
 from dataflows.arch import Accelerator
 from dataflows.problem import problem, tiles
-from dataflows.tiling import RELEVANT, Tiling, window
+from dataflows.tiling import RELEVANT, Tiling, relevant, window
 from dataflows.workload import Layer
 
 Levels = dict[str, dict[str, dict[str, int]]]
+LANE_REGISTERS = ("lane_inputs", "lane_coefficients", "lane_terms")
+"""Registers of a lane of the path past the array (`rtl/accelerator/lanes.py`), in the order a word passes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Counts:
         at DRAM beats.
     array : dict
         Register writes inside the array, edges included: of ``inputs`` and ``weights`` (operand width) and of ``psums``
-        (accumulator width).
+        (accumulator width). For operations channel by channel those of `LANE_REGISTERS` instead.
     macs : int
         Useful multiply-accumulates, padding included.
     """
@@ -63,7 +67,9 @@ class Counts:
         return sum(entry["reads"] + entry["writes"] for entry in self.levels["dram"].values())
 
 
-def fetch_repeats(order: tuple[str, ...], tiles: dict[str, int]) -> dict[str, int]:
+def fetch_repeats(
+    order: tuple[str, ...], tiles: dict[str, int], moved_by: dict[str, frozenset[str]] = RELEVANT
+) -> dict[str, int]:
     """Return how often the whole of each loaded tensor is fetched (codesign reference, 4.2).
 
     Parameters
@@ -72,14 +78,16 @@ def fetch_repeats(order: tuple[str, ...], tiles: dict[str, int]) -> dict[str, in
         Tile loops, outermost first; C follows as the innermost.
     tiles : dict
         Iterations of each loop.
+    moved_by : dict
+        Loops that each tensor depends on, see `dataflows.tiling.relevant`.
     """
     repeats = {}
-    for tensor, relevant in RELEVANT.items():
+    for tensor, needed in moved_by.items():
         times, moved = 1, False  # has a relevant loop been seen inside?
         for dim in ("C", *order[::-1]):
             extent = tiles[dim]
             if extent > 1:
-                if dim in relevant:
+                if dim in needed:
                     moved = True
                 elif moved:
                     times *= extent
@@ -128,12 +136,12 @@ def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0
     """
     one, cut = problem(layer, acc), tiles(layer, acc, tiling)
     blocking, outputs, groups = one.blocking, one.outputs, acc.post_groups
-    repeats = fetch_repeats(tiling.order, cut.number)
+    repeats = fetch_repeats(tiling.order, cut.number, relevant(layer))
     planes = layer.N * blocking.group_blocks * blocking.c_blocks
     inputs = repeats["inputs"] * planes * window_total(layer, 0, cut.p) * window_total(layer, 1, cut.q)
-    weights = repeats["weights"] * one.folds * blocking.weight_rows
+    weights = repeats["weights"] * one.weight_words
     scales = repeats["scales"] * one.out_blocks * groups
-    if not acc.array.outputs_stay:
+    if layer.op != "mac" or not acc.array.outputs_stay:
         passes = blocking.c_blocks * layer.R * layer.S
         weight_reads = layer.N * cut.pixel_tiles * one.folds * one.live_rows
     else:
@@ -169,8 +177,13 @@ def register_writes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str,
     its sum. The sums of a pixel block and step are held once and move down, that of row r through rows - r PEs.
 
     PEs of two stages hold every product, too (`products`); one stage reads registers that are there anyway.
+
+    Channel by channel an input word passes the array by: each lane takes its operand, its coefficient and their product.
     """
     rows, cols = acc.array.rows, acc.array.cols
+    if layer.op != "mac":
+        words = layer.N * problem(layer, acc).folds * layer.P * layer.Q
+        return dict.fromkeys(LANE_REGISTERS, words * acc.channel_lanes)
     one, cut = problem(layer, acc), tiles(layer, acc, tiling)
     stagger = cols * (cols - 1) // 2
     if not acc.array.outputs_stay:

@@ -73,7 +73,9 @@ class _Walker:
         previous: Step | None = None
         for step in self.steps():
             self.load(step, previous)
-            if not self.acc.array.outputs_stay:
+            if self.layer.op != "mac":
+                self.channelwise(step)
+            elif not self.acc.array.outputs_stay:
                 self.weight_stationary(step)
             else:
                 self.output_stationary(step)
@@ -99,9 +101,10 @@ class _Walker:
         ly, acc = self.layer, self.acc
         if changed("NGCPQ"):
             self.move("inputs", "input_buffer", self.window(step), acc.input_word_bits)
-        if changed("GKC"):
+        own = ly.op == "multiply"  # factors belong to an image
+        if changed("NG" if own else "GKC"):
             words = {
-                (step.group(b), b, c, r, s, row)
+                (step.at["N"] if own else 0, step.group(b), b, c, r, s, row)
                 for b, c, r, s in product(step.blocks, step.channels, range(ly.R), range(ly.S))
                 for row in range(self.blocking.weight_rows)
             }
@@ -129,7 +132,9 @@ class _Walker:
         ly, bk = self.layer, self.blocking
         if bk.packed > 1:
             groups = len(range(group * bk.packed, min(ly.G, (group + 1) * bk.packed)))
-            return groups * ly.C * ly.K
+            return groups if ly.op != "mac" else groups * ly.C * ly.K
+        if ly.op != "mac":
+            return 1
         rows, cols = self.acc.array.rows, self.acc.array.cols
         return len(range(channel * rows, min(ly.C, (channel + 1) * rows))) * len(
             range(block * cols, min(ly.K, (block + 1) * cols))
@@ -139,7 +144,7 @@ class _Walker:
         bk = self.blocking
         for _member in range(bk.packed):
             for row in range(bk.weight_rows):
-                self.need("weights", (group, block, channel, r, s, row))
+                self.need("weights", (0, group, block, channel, r, s, row))
                 self.tally["weight_buffer", "weights", "reads"] += 1
 
     def read_input(self, step: Step, group: int, channel: int, pixel: Coordinates, tap: Coordinates) -> None:
@@ -154,6 +159,17 @@ class _Walker:
             self.tally["accumulator", "psums", "reads"] += 1
         self.tally["accumulator", "psums", "writes"] += 1
         self.sums[place] = self.sums.get(place, 0) + macs
+
+    def channelwise(self, step: Step) -> None:
+        for block in step.blocks:
+            group = step.group(block)
+            if self.layer.op == "multiply":
+                self.need("weights", (step.at["N"], group, block, 0, 0, 0, 0))
+                self.tally["weight_buffer", "weights", "reads"] += 1
+            for channel, r, s in product(step.channels, range(self.layer.R), range(self.layer.S)):
+                for pixel in product(step.rows, step.cols):
+                    self.read_input(step, group, channel, pixel, (r, s))
+                    self.accumulate((group, block, *pixel), self.lanes(group, block, channel))
 
     def weight_stationary(self, step: Step) -> None:
         taps = product(step.blocks, step.channels, range(self.layer.R), range(self.layer.S))

@@ -8,6 +8,9 @@ LEVELS = 6
 MOST_PADDING = 255
 """Rows or columns the sequencer can skip in front of an image."""
 
+COEFFICIENT_BITS = 16
+"""What operands of an addition are multiplied by: signed."""
+
 # Name, bits the hardware keeps. Addresses count beats and wrap modulo 2**32; `*_delta_l` is added when tile loop l
 # advances and every loop inside it starts over. full/edge: size of all tiles but the last / of the last one.
 DENSE_FIELDS: tuple[tuple[str, int], ...] = (
@@ -35,8 +38,10 @@ DENSE_FIELDS: tuple[tuple[str, int], ...] = (
     ("stride_y_pitch", 17), ("dilation_y_pitch", 17),
     ("weight_rows", 9), ("group_rows", 9), ("group_lanes", 9),
     ("input_zero", 16), ("output_zero", 16), ("clip_low", 16), ("clip_high", 16),
+    ("op", 3), ("other_zero", 16), ("coefficient_0", COEFFICIENT_BITS), ("coefficient_1", COEFFICIENT_BITS),
 )  # fmt: skip
 
-SIGNED_FIELDS = frozenset({"input_zero", "output_zero", "clip_low", "clip_high", "y_base", "x_base"}) | {
-    f"{axis}_delta_{level}" for axis in "yx" for level in range(LEVELS)
-}
+_SIGNED = (
+    "input_zero", "output_zero", "other_zero", "clip_low", "clip_high", "coefficient_0", "coefficient_1", "y_base", "x_base",
+)  # fmt: skip
+SIGNED_FIELDS = frozenset(_SIGNED) | {f"{axis}_delta_{level}" for axis in "yx" for level in range(LEVELS)}

@@ -79,7 +79,7 @@ def floors(layer: Layer, multipliers: int, work: Number = 1) -> Floors:
         raise SpecError("multipliers", multipliers, "a positive integer", "give the array at least one")
     rows = _used(layer.P, layer.R, layer.stride[0], layer.dilation[0], layer.padding[0], layer.H)
     cols = _used(layer.Q, layer.S, layer.stride[1], layer.dilation[1], layer.padding[1], layer.W)
-    words = {"weights": layer.parameters, "inputs": layer.N * layer.G * layer.C * rows * cols, "outputs": layer.output_words}
+    words = {"weights": layer.weight_words, "inputs": layer.N * layer.G * layer.C * rows * cols, "outputs": layer.output_words}
     return Floors(ceil(Fraction(layer.macs * work, multipliers)), layer.macs, words)
 
 

@@ -18,8 +18,8 @@ class Problem:
     ----------
     blocking : Blocking
         How channels fall into array blocks.
-    packed : bool
-        Whether groups share a block.
+    walks_groups : bool
+        Whether a tile's blocks are blocks of groups (`Blocking.walks_groups`).
     out_blocks : int
         Output blocks of the layer, over all groups, for one image.
     folds : int
@@ -27,7 +27,9 @@ class Problem:
     outputs : int
         Output words of the layer.
     live_rows : int
-        Array rows that get a weight word in a fold.
+        Array rows that get a weight word in a fold; channel by channel, weight words read for a fold.
+    weight_words : int
+        Words of all weights, or factors, once.
     input_reads : int
         Words read from the input buffer: one for every pixel and fold whose tap lies in the image.
     input_beats, weight_beats, scale_beats, output_beats : int
@@ -35,11 +37,12 @@ class Problem:
     """
 
     blocking: Blocking
-    packed: bool
+    walks_groups: bool
     out_blocks: int
     folds: int
     outputs: int
     live_rows: int
+    weight_words: int
     input_reads: int
     input_beats: int
     weight_beats: int
@@ -91,11 +94,12 @@ def problem(layer: Layer, acc: Accelerator) -> Problem:
     taps = taps_in_image(layer, 0) * taps_in_image(layer, 1)
     return Problem(
         blocking=bk,
-        packed=bk.packed > 1,
+        walks_groups=bk.walks_groups,
         out_blocks=out_blocks,
         folds=out_blocks * bk.c_blocks * layer.R * layer.S,
         outputs=layer.N * out_blocks * layer.P * layer.Q,
-        live_rows=bk.packed * layer.C if bk.packed > 1 else bk.weight_rows,
+        live_rows=bk.packed * layer.C if bk.packed > 1 and layer.op == "mac" else bk.weight_rows,
+        weight_words=out_blocks * bk.c_blocks * layer.R * layer.S * bk.weight_rows * (layer.N if layer.op == "multiply" else 1),
         input_reads=layer.N * out_blocks * bk.c_blocks * taps,
         input_beats=acc.beats(acc.input_word_bits),
         weight_beats=acc.beats(acc.weight_word_bits),
@@ -113,7 +117,7 @@ def tiles(layer: Layer, acc: Accelerator, tiling: Tiling) -> Tiles:
     channels, c_tiles, _ = _cut(bk.c_blocks, tiling.c_blocks)
     p, p_tiles, last_p = _cut(layer.P, tiling.p)
     q, q_tiles, last_q = _cut(layer.Q, tiling.q)
-    g_tiles, k_tiles = (k_tiles, 1) if one.packed else (bk.group_blocks, k_tiles)
+    g_tiles, k_tiles = (k_tiles, 1) if one.walks_groups else (bk.group_blocks, k_tiles)
     corners = (
         (p * q, (p_tiles - 1) * (q_tiles - 1)),
         (p * last_q, p_tiles - 1),

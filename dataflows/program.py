@@ -14,8 +14,8 @@ from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
 from dataflows.fields import DENSE_FIELDS, LEVELS, SIGNED_FIELDS
 from dataflows.mapping import Mapping
-from dataflows.tiling import RELEVANT, Blocking, Tiling, mapping_of, violations, window
-from dataflows.workload import Layer
+from dataflows.tiling import Blocking, Tiling, mapping_of, relevant, violations, window
+from dataflows.workload import OPS, Layer
 
 MAGIC = 0x54535953  # "SYST"
 VERSION = 1
@@ -34,7 +34,17 @@ def program_beats(acc: Accelerator) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a layer's tensors lie in memory, in beats."""
+    """Where a layer's tensors lie in memory, in beats.
+
+    Attributes
+    ----------
+    program, scales, weights, inputs, outputs : int
+        Where each begins. For ``multiply``, `weights` is the second tensor, of one value per image and channel.
+    end : int
+        The beat behind the last one, if they lie one after the other.
+    other : int
+        For ``add``: where the second tensor begins.
+    """
 
     program: int
     scales: int
@@ -42,16 +52,29 @@ class Placement:
     inputs: int
     outputs: int
     end: int
+    other: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Postprocess:
-    """Layer-wide constants of quantisation: zero points and clip bounds (integers of the operand width)."""
+    """Layer-wide constants of quantisation.
+
+    Attributes
+    ----------
+    input_zero, output_zero, low, high : int
+        Zero points and clip bounds, of the operand width.
+    other_zero : int
+        Zero point of the second tensor of ``add`` and ``multiply``.
+    coefficients : tuple of int
+        For ``add``: what the two tensors, less their zero points, are multiplied by; signed, 16 bits each.
+    """
 
     input_zero: int = 0
     output_zero: int = 0
     low: int = -128
     high: int = 127
+    other_zero: int = 0
+    coefficients: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +126,7 @@ def place(layer: Layer, acc: Accelerator, tiling: Tiling, base: int = 0) -> Plac
     out_blocks = blocking.group_blocks * blocking.k_blocks
     in_planes = layer.N * blocking.group_blocks * blocking.c_blocks
     counts = tiling.counts(layer, blocking)
-    padded_blocks = tiling.blocks * counts["K"] * counts["G"]
+    padded_blocks = layer.N * out_blocks if layer.op == "multiply" else tiling.blocks * counts["K"] * counts["G"]
     weight_words = padded_blocks * blocking.c_blocks * layer.R * layer.S * blocking.weight_rows
     sizes = (
         program_beats(acc),
@@ -115,7 +138,7 @@ def place(layer: Layer, acc: Accelerator, tiling: Tiling, base: int = 0) -> Plac
     starts = [base]
     for size in sizes:
         starts.append(starts[-1] + size)
-    return Placement(*starts)
+    return Placement(*starts, other=starts[3] + sizes[3] // 2 if layer.op == "add" else 0)
 
 
 def compile_layer(
@@ -133,6 +156,7 @@ def compile_layer(
     values |= {
         "input_zero": post.input_zero, "output_zero": post.output_zero, "clip_low": post.low, "clip_high": post.high,
     }  # fmt: skip
+    values |= _channelwise_fields(layer, acc, placement, post)
     for name, bits in DENSE_FIELDS:
         low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if name in SIGNED_FIELDS else (0, (1 << bits) - 1)
         if bits < 32 and not low <= values[name] <= high:
@@ -143,10 +167,10 @@ def compile_layer(
 def _loops(layer: Layer, acc: Accelerator, tiling: Tiling, place_at: Placement) -> dict[str, int]:
     """Extents, address strides and relevance of the tile loops."""
     blocking = Blocking.of(layer, acc)
-    packed = blocking.packed > 1
+    groups = blocking.walks_groups
     counts = tiling.counts(layer, blocking)
     dims = ("C", *reversed(tiling.order))
-    strides = _strides(layer, acc, tiling, blocking)
+    strides = _strides(layer, acc, tiling, blocking, place_at.other - place_at.inputs)
     values: dict[str, int] = {}
     inner = dict.fromkeys(strides, 0)
     for level, dim in enumerate(dims):
@@ -154,7 +178,7 @@ def _loops(layer: Layer, acc: Accelerator, tiling: Tiling, place_at: Placement) 
         for tensor, by_dim in strides.items():
             values[f"{tensor}_delta_{level}"] = by_dim.get(dim, 0) - inner[tensor]
             inner[tensor] += (counts[dim] - 1) * by_dim.get(dim, 0)
-    for tensor, needed in RELEVANT.items():
+    for tensor, needed in relevant(layer).items():
         moving = [level for level, dim in enumerate(dims) if dim in needed and counts[dim] > 1]
         values[f"{tensor.removesuffix('s')}_relevant"] = sum(1 << level for level in moving)
     beats = acc.beats(acc.input_word_bits)
@@ -162,15 +186,16 @@ def _loops(layer: Layer, acc: Accelerator, tiling: Tiling, place_at: Placement) 
         "input_base": place_at.inputs - (layer.padding[0] * layer.W + layer.padding[1]) * beats,
         "weight_base": place_at.weights, "scale_base": place_at.scales, "output_base": place_at.outputs,
         "y_base": -layer.padding[0], "x_base": -layer.padding[1],
-        "level_block": dims.index("G" if packed else "K"), "level_p": dims.index("P"), "level_q": dims.index("Q"),
+        "level_block": dims.index("G" if groups else "K"), "level_p": dims.index("P"), "level_q": dims.index("Q"),
         "level_dims": sum(DIM_CODES.index(dim) << (4 * level) for level, dim in enumerate(dims)),
     }  # fmt: skip
 
 
-def _strides(layer: Layer, acc: Accelerator, tiling: Tiling, blocking: Blocking) -> dict[str, dict[str, int]]:
-    """Beats (or input rows and columns) from one tile to the next, per tensor and dimension."""
-    packed = blocking.packed > 1
-    g_step = tiling.blocks if packed else 1
+def _strides(layer: Layer, acc: Accelerator, tiling: Tiling, blocking: Blocking, other: int) -> dict[str, dict[str, int]]:
+    """Beats (or input rows and columns) from one tile to the next, per tensor and dimension; `other`: to the second operand."""
+    g_step = tiling.blocks if blocking.walks_groups else 1
+    adds = layer.op == "add"  # the channel blocks are not planes of one tensor, but of two
+    c_planes = 1 if adds else blocking.c_blocks
     in_beats, out_beats = acc.beats(acc.input_word_bits), acc.beats(acc.output_word_bits)
     w_beats, s_beats = acc.beats(acc.weight_word_bits), acc.beats(acc.scale_word_bits)
     plane = layer.H * layer.W * in_beats
@@ -180,10 +205,11 @@ def _strides(layer: Layer, acc: Accelerator, tiling: Tiling, blocking: Blocking)
     down, right = tiling.p * layer.stride[0], tiling.q * layer.stride[1]
     return {
         "input": {
-            "N": blocking.group_blocks * blocking.c_blocks * plane, "G": g_step * blocking.c_blocks * plane,
-            "C": tiling.c_blocks * plane, "P": down * layer.W * in_beats, "Q": right * in_beats,
+            "N": blocking.group_blocks * c_planes * plane, "G": g_step * c_planes * plane,
+            "C": other if adds else tiling.c_blocks * plane, "P": down * layer.W * in_beats, "Q": right * in_beats,
         },
-        "weight": {
+        # A tensor of factors lies as whatever made it left it.
+        "weight": {"N": blocking.group_blocks * w_beats, "G": g_step * w_beats} if layer.op == "multiply" else {
             "G": tiling.blocks * k_tiles * blocking.c_blocks * taps, "K": tiling.blocks * blocking.c_blocks * taps,
             # A last K tile with fewer blocks keeps the stride of the others: addresses stay affine, a gap stays unread.
             "C": tiling.blocks * tiling.c_blocks * taps,
@@ -207,7 +233,7 @@ def _tile_sizes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int
     p, q = _edge(layer.P, tiling.p), _edge(layer.Q, tiling.q)
     taps = layer.R * layer.S * blocking.weight_rows * acc.beats(acc.weight_word_bits)
     scale = acc.post_groups * acc.beats(acc.scale_word_bits)
-    values = {"packed": blocking.packed}
+    values = {"packed": blocking.packed if blocking.walks_groups else 1}
     for name, (full, edge) in {"blocks": blocks, "c": c_blocks, "p": p, "q": q}.items():
         values |= {f"{name}_full": full, f"{name}_edge": edge}
     for first in range(2):
@@ -229,7 +255,7 @@ def _tile_sizes(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int
 def _array_fields(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int]:
     """Fields that steer the walk inside a tile."""
     blocking = Blocking.of(layer, acc)
-    packed = blocking.packed > 1
+    packed = blocking.walks_groups
     pitch = min(layer.W, window(layer, 1, tiling.q))
     plane = pitch * min(layer.H, window(layer, 0, tiling.p))
     return {
@@ -241,6 +267,17 @@ def _array_fields(layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, i
         "group_rows": layer.C if packed else blocking.weight_rows,
         "group_lanes": layer.K if packed else acc.array.cols,
     }  # fmt: skip
+
+
+def _channelwise_fields(layer: Layer, acc: Accelerator, place_at: Placement, post: Postprocess) -> dict[str, int]:
+    """Fields of the path past the array: `*_0` for the first term of a sum, `other_zero` and `*_1` for the terms after it."""
+    two = layer.op in {"add", "multiply"}
+    values = {"op": OPS.index(layer.op), "other_zero": post.other_zero if two else post.input_zero}
+    for number, coefficient in enumerate(post.coefficients if layer.op == "add" else (1, 1)):
+        values[f"coefficient_{number}"] = coefficient
+    if layer.op == "add":
+        values["input_plane_pitch"] = place_at.other - place_at.inputs
+    return values
 
 
 _SIZES = ("full", "edge")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
-from dataflows.tiling import RELEVANT, Blocking, Tiling, window
+from dataflows.tiling import Blocking, Tiling, relevant, window
 from dataflows.workload import Layer
 
 
@@ -43,20 +43,20 @@ class Steps:
 def walk(layer: Layer, acc: Accelerator, tiling: Tiling) -> Steps:
     """Expand the tile loops of a tiling."""
     blocking = Blocking.of(layer, acc)
-    packed = blocking.packed > 1
+    groups, needs = blocking.walks_groups, relevant(layer)
     counts = tiling.counts(layer, blocking)
     dims = (*tiling.order, "C")
     total = int(np.prod([counts[d] for d in dims], dtype=np.int64))
     flat = np.arange(total)
     index: dict[str, NDArray[np.int64]] = {}
     inside = total
-    changed = {tensor: np.zeros(total, dtype=bool) for tensor in RELEVANT}
+    changed = {tensor: np.zeros(total, dtype=bool) for tensor in needs}
     for dim in dims:
         inside //= counts[dim]
         index[dim] = flat // inside % counts[dim]
         if counts[dim] > 1:
             moved = np.diff(index[dim], prepend=-1) != 0
-            for tensor, needed in RELEVANT.items():
+            for tensor, needed in needs.items():
                 if dim in needed:
                     changed[tensor] |= moved
     for flags in changed.values():
@@ -65,16 +65,19 @@ def walk(layer: Layer, acc: Accelerator, tiling: Tiling) -> Steps:
     def size(dim: str, tile: int, whole: int) -> NDArray[np.int64]:
         return np.minimum(tile, whole - index[dim] * tile)
 
-    blocks = size("G" if packed else "K", tiling.blocks, blocking.walked)
+    blocks = size("G" if groups else "K", tiling.blocks, blocking.walked)
     c_blocks = size("C", tiling.c_blocks, blocking.c_blocks)
     p, q = size("P", tiling.p, layer.P), size("Q", tiling.q, layer.Q)
     stored = [
         clipped(index[dim] * tile * layer.stride[axis] - layer.padding[axis], outputs, layer, axis)
         for axis, (dim, tile, outputs) in enumerate((("P", tiling.p, p), ("Q", tiling.q, q)))
     ]
-    planes = blocks if packed else c_blocks
+    planes = blocks if groups else c_blocks
     taps = layer.R * layer.S
-    issue, stream = _issue(acc, blocks * c_blocks * taps, blocks, c_blocks * taps, p * q)
+    if layer.op == "mac":
+        issue, stream = _issue(acc, blocks * c_blocks * taps, blocks, c_blocks * taps, p * q)
+    else:  # past the array: a word per cycle from the first to the last
+        issue = stream = blocks * c_blocks * taps * p * q
     return Steps(
         scale_beats=changed["scales"] * blocks * (acc.post_groups * acc.beats(acc.scale_word_bits)),
         weight_beats=changed["weights"] * blocks * c_blocks * (taps * blocking.weight_rows * acc.beats(acc.weight_word_bits)),

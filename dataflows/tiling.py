@@ -26,7 +26,13 @@ LEVELS = ("dram", "buffer", "array")
 OUTER_DIMS = ("N", "G", "K", "P", "Q")
 
 RELEVANT = {"inputs": frozenset("NGCPQ"), "weights": frozenset("GKC"), "scales": frozenset("GK")}
-"""Tile loops whose index selects another tile of a loaded tensor."""
+"""Tile loops whose index selects another tile of a loaded tensor, for layers with weights of their own; see `relevant`."""
+_OF_IMAGES = RELEVANT | {"weights": frozenset("NG")}
+
+
+def relevant(layer: Layer) -> dict[str, frozenset[str]]:
+    """Return the tile loops whose index selects another tile of a loaded tensor: factors of `multiply` are an image's own."""
+    return _OF_IMAGES if layer.op == "multiply" else RELEVANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,14 @@ class Blocking:
     Attributes
     ----------
     packed : int
-        Groups that share one block (block-diagonal); 1 when a group has blocks of its own.
+        Groups that share one block (block-diagonal); 1 when a group has blocks of its own. Channel by channel, the
+        channels of a block.
     group_blocks : int
         Blocks (packed) or groups (not packed) that the G loop walks.
     k_blocks, c_blocks : int
-        Blocks per group along K and C; both 1 when packed.
+        Blocks per group along K and C; both 1 when packed, but 2 along C where two tensors are added.
     weight_rows : int
-        Weight words stored for one block and filter tap.
+        Weight words stored for one block and filter tap: 0 where an operation has no weights.
     """
 
     packed: int
@@ -53,17 +60,25 @@ class Blocking:
 
     @classmethod
     def of(cls, layer: Layer, acc: Accelerator) -> Blocking:
-        """Block `layer` for the array of `acc`."""
+        """Block `layer` for the array of `acc`; channel by channel, a block is min(rows, cols) channels."""
         rows, cols = acc.array.rows, acc.array.cols
+        if layer.op != "mac":
+            lanes = min(rows, cols, layer.G)
+            return cls(lanes, math.ceil(layer.G / lanes), 1, layer.C, int(layer.op == "multiply"))
         packed = min(rows // layer.C, cols // layer.K, layer.G)
         if packed >= 2:
             return cls(packed, math.ceil(layer.G / packed), 1, 1, layer.C)
         return cls(1, layer.G, math.ceil(layer.K / cols), math.ceil(layer.C / rows), min(layer.C, rows))
 
     @property
+    def walks_groups(self) -> bool:
+        """Whether the blocks of a tile are blocks of groups, each with one plane of inputs; else they are of output channels."""
+        return self.packed > 1 and self.c_blocks == 1
+
+    @property
     def walked(self) -> int:
-        """Blocks that the block loop walks, a tile's `blocks` at a time: of groups when packed, else of output channels."""
-        return self.group_blocks if self.packed > 1 else self.k_blocks
+        """Blocks that the block loop walks, a tile's `blocks` at a time: of groups (`walks_groups`) or of output channels."""
+        return self.group_blocks if self.walks_groups else self.k_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +105,20 @@ class Tiling:
 
     def counts(self, layer: Layer, blocking: Blocking) -> dict[str, int]:
         """Return how many tiles each dimension has."""
-        packed = blocking.packed > 1
+        groups = blocking.walks_groups
         return {
             "N": layer.N,
-            "G": math.ceil(blocking.group_blocks / self.blocks) if packed else blocking.group_blocks,
-            "K": 1 if packed else math.ceil(blocking.k_blocks / self.blocks),
+            "G": math.ceil(blocking.group_blocks / self.blocks) if groups else blocking.group_blocks,
+            "K": 1 if groups else math.ceil(blocking.k_blocks / self.blocks),
             "P": math.ceil(layer.P / self.p),
             "Q": math.ceil(layer.Q / self.q),
             "C": math.ceil(blocking.c_blocks / self.c_blocks),
         }
+
+
+def channels_of_block(layer: Layer, acc: Accelerator) -> int:
+    """Input channels of a group in one block: `rows`; channel by channel 1, the others of the block being other groups'."""
+    return acc.array.rows if layer.op == "mac" else 1
 
 
 def window(layer: Layer, axis: int, outputs: int) -> int:
@@ -109,7 +129,7 @@ def window(layer: Layer, axis: int, outputs: int) -> int:
 
 def tile_words(layer: Layer, blocking: Blocking, tiling: Tiling) -> dict[str, int]:
     """Return the words one full tile takes in each buffer."""
-    planes = tiling.blocks if blocking.packed > 1 else tiling.c_blocks
+    planes = tiling.blocks if blocking.walks_groups else tiling.c_blocks
     height = min(layer.H, window(layer, 0, tiling.p))
     width = min(layer.W, window(layer, 1, tiling.q))
     return {
@@ -143,6 +163,9 @@ def violations(layer: Layer, acc: Accelerator, tiling: Tiling) -> list[Infeasibl
     blocking, room = Blocking.of(layer, acc), capacity(acc)
     pitch = min(layer.W, window(layer, 1, tiling.q))
     found = width_violations(layer, acc) + program_limits(layer, blocking.k_blocks, blocking.c_blocks, pitch)
+    if layer.op != "mac" and not acc.channelwise:
+        remedy = "use a design with channelwise: true"
+        found.append(Infeasible("accelerator", 1, 0, f"channel-wise paths for {layer.op}", remedy, layer.name))
     for level, demand in tile_words(layer, blocking, tiling).items():
         if demand > room[level]:
             unit = "blocks" if level == "scale_buffer" else "words"
@@ -153,7 +176,7 @@ def violations(layer: Layer, acc: Accelerator, tiling: Tiling) -> list[Infeasibl
 def width_violations(layer: Layer, acc: Accelerator) -> list[Infeasible]:
     """Return operand-width mismatches; the array computes at one width."""
     found = []
-    for operand in ("input_bits", "weight_bits"):
+    for operand in ("input_bits", "weight_bits") if layer.op in {"mac", "multiply"} else ("input_bits",):
         need, have = getattr(layer, operand), getattr(acc.array, operand)
         if need > have:
             wide = next(bits for bits in ARRAY_BITS if bits >= need)
@@ -186,22 +209,25 @@ def mapping_of(layer: Layer, acc: Accelerator, tiling: Tiling) -> Mapping:
     blocking = Blocking.of(layer, acc)
     counts = tiling.counts(layer, blocking)
     rows, cols = acc.array.rows, acc.array.cols
-    packed = blocking.packed > 1
-    step = {"N": 1, "P": min(tiling.p, layer.P), "Q": min(tiling.q, layer.Q), "K": layer.K, "C": layer.C, "G": 1}
-    if packed:
-        step["G"] = min(tiling.blocks * blocking.packed, layer.G)
-    else:
+    packed, groups = blocking.packed > 1, blocking.walks_groups
+    depth = channels_of_block(layer, acc)
+    step = {"N": 1, "P": min(tiling.p, layer.P), "Q": min(tiling.q, layer.Q), "K": layer.K, "C": layer.C}
+    step["G"] = min((tiling.blocks if groups else 1) * blocking.packed, layer.G)
+    if not groups:
         step["K"] = min(tiling.blocks * cols, layer.K)
-        step["C"] = min(tiling.c_blocks * rows, layer.C)
+        step["C"] = min(tiling.c_blocks * depth, layer.C)
     dram = [Loop(dim, counts[dim], step[dim]) for dim in (*tiling.order, "C")]
-    fold = Loop("G", tiling.blocks, blocking.packed) if packed else Loop("K", tiling.blocks, min(cols, layer.K))
-    channel = Loop("C", tiling.c_blocks, min(rows, layer.C))
+    fold = Loop("G", tiling.blocks, blocking.packed) if groups else Loop("K", tiling.blocks, min(cols, layer.K))
+    channel = Loop("C", tiling.c_blocks, min(depth, layer.C))
     taps = [channel, Loop("R", layer.R), Loop("S", layer.S)]
     lanes_k = [Loop("G", blocking.packed, axis="cols")] if packed else []
     lanes_k.append(Loop("K", min(cols, layer.K), axis="cols"))
     lanes_c = [Loop("G", blocking.packed, axis="rows")] if packed else []
     lanes_c.append(Loop("C", blocking.weight_rows, axis="rows"))
-    if not acc.array.outputs_stay:
+    if layer.op != "mac":  # past the array: a lane of an input word to the accumulator of the same column
+        buffer = [fold, *taps, Loop("P", step["P"]), Loop("Q", step["Q"])]
+        spatial = lanes_k
+    elif not acc.array.outputs_stay:
         buffer = [fold, *taps, Loop("P", step["P"]), Loop("Q", step["Q"])]
         spatial = [*lanes_c, *lanes_k]
     else:
@@ -236,10 +262,10 @@ def tiling_of(layer: Layer, acc: Accelerator, mapping: Mapping) -> Tiling:
         raise SpecError("mapping.dram", dims, "each of N, G, K, P, Q once in any order, then C", "reorder the tile loops")
     order = tuple(dict.fromkeys(dim for dim in (*dims, *OUTER_DIMS) if dim != "C"))
     step = {dim: getattr(layer, dim) for dim in (*OUTER_DIMS, "C")} | {loop.dim: loop.step for loop in given}
-    if blocking.packed > 1:
+    if blocking.walks_groups:
         blocks, c_blocks = math.ceil(step["G"] / blocking.packed), 1
     else:
-        blocks, c_blocks = math.ceil(step["K"] / acc.array.cols), math.ceil(step["C"] / acc.array.rows)
+        blocks, c_blocks = math.ceil(step["K"] / acc.array.cols), math.ceil(step["C"] / channels_of_block(layer, acc))
     tiling = Tiling(blocks, c_blocks, step["P"], step["Q"], order)
     expected = mapping_of(layer, acc, tiling)
     for got, want in zip(mapping.levels, expected.levels, strict=False):

@@ -129,13 +129,13 @@ class _Line:
         return seen.reshape(-1, self.acc.array.rows)
 
     def weights(self, step: Step, block: int, channel: int, r: int, s: int) -> Reals:
-        return self.words.weights[step.group(block), 0 if step.packed else block, channel, r, s]
+        return self.words.weights[step.group(block), 0 if step.walks_groups else block, channel, r, s]
 
     def places(self, step: Step, block: int) -> Ints:
         """Return the output words of the tile."""
         shape = self.words.outputs.shape[:-1]
         y, x = np.array(step.rows)[:, None], np.array(step.cols)
-        at = (step.at["N"], step.group(block), 0 if step.packed else block, y, x)
+        at = (step.at["N"], step.group(block), 0 if step.walks_groups else block, y, x)
         return np.ravel_multi_index(np.broadcast_arrays(*at), shape).ravel()
 
     def feed(self) -> Feed:

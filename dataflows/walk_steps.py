@@ -21,7 +21,7 @@ class Step:
         Index of each tile loop.
     blocks, channels, rows, cols : range
         Output blocks, input-channel blocks, output rows and columns of the tile.
-    packed : bool
+    walks_groups : bool
         Whether `blocks` are of groups rather than of output channels.
     """
 
@@ -30,7 +30,7 @@ class Step:
     channels: range
     rows: range
     cols: range
-    packed: bool
+    walks_groups: bool
 
     def index(self, dims: str) -> tuple[int, ...]:
         """Return the indices of some loops."""
@@ -38,17 +38,17 @@ class Step:
 
     def group(self, block: int) -> int:
         """Return the group, or block of groups, that an output block belongs to."""
-        return block if self.packed else self.at["G"]
+        return block if self.walks_groups else self.at["G"]
 
 
 def steps(layer: Layer, acc: Accelerator, tiling: Tiling) -> Iterator[Step]:
     """Yield the steps of a layer in the order of the hardware."""
     blocking = Blocking.of(layer, acc)
-    packed = blocking.packed > 1
+    groups = blocking.walks_groups
     ranges = {
         "N": _cut(layer.N, 1),
-        "G": _cut(blocking.group_blocks, tiling.blocks if packed else 1),
-        "K": _cut(blocking.k_blocks, 1 if packed else tiling.blocks),
+        "G": _cut(blocking.group_blocks, tiling.blocks if groups else 1),
+        "K": _cut(blocking.k_blocks, 1 if groups else tiling.blocks),
         "P": _cut(layer.P, tiling.p),
         "Q": _cut(layer.Q, tiling.q),
         "C": _cut(blocking.c_blocks, tiling.c_blocks),
@@ -57,7 +57,7 @@ def steps(layer: Layer, acc: Accelerator, tiling: Tiling) -> Iterator[Step]:
     for indices in product(*(range(len(ranges[dim])) for dim in dims)):
         at = dict(zip(dims, indices, strict=True))
         part = {dim: ranges[dim][i] for dim, i in at.items()}
-        yield Step(at, part["G" if packed else "K"], part["C"], part["P"], part["Q"], packed)
+        yield Step(at, part["G" if groups else "K"], part["C"], part["P"], part["Q"], groups)
 
 
 def _cut(total: int, size: int) -> list[range]:

@@ -179,8 +179,13 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """Weights, without biases."""
-        return self.G * self.K * self.C * self.R * self.S
+        """Weights, without biases; none where the operation has no weights of its own."""
+        return self.G * self.K * self.C * self.R * self.S if self.op == "mac" else 0
+
+    @property
+    def weight_words(self) -> int:
+        """Elements in the role of weights: `parameters`, or for ``multiply`` the second tensor, a value per image and channel."""
+        return self.N * self.G if self.op == "multiply" else self.parameters
 
     @property
     def input_words(self) -> int:
@@ -204,7 +209,7 @@ class Layer:
             self.N, self.G, self.K, self.C, self.P, self.Q, self.R, self.S, self.H, self.W,
             self.stride, self.dilation, self.padding, self.input_bits, self.weight_bits, self.activation,
             self.input_density, self.weight_density, self.input_signed, self.weight_signed, self.output_bits,
-            self.output_density,
+            self.output_density, self.op,
         )  # fmt: skip
 
     def flattened(self) -> Layer:

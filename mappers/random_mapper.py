@@ -66,14 +66,13 @@ def draw(layer: Layer, acc: Accelerator, count: int, rng: np.random.Generator) -
     a random order of the four, so that every legal tiling can come up and none has to be thrown away.
     """
     bk, room = Blocking.of(layer, acc), capacity(acc)
-    packed = bk.packed > 1
     whole = {"blocks": bk.walked, "c_blocks": bk.c_blocks, "p": layer.P, "q": layer.Q}
     taps = layer.R * layer.S * bk.weight_rows
 
     def legal(size: dict[str, int]) -> bool:
         height = min(layer.H, window(layer, 0, size["p"]))
         width = min(layer.W, window(layer, 1, size["q"]))
-        planes = size["blocks"] if packed else size["c_blocks"]
+        planes = size["blocks"] if bk.walks_groups else size["c_blocks"]
         return (
             width <= most_pitch(layer)
             and planes * height * width <= room["input_buffer"]

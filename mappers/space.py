@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflows.arch import Accelerator
+from dataflows.arch import MOST_WEIGHT_WORDS, Accelerator
 from dataflows.limits import most_pitch
 from dataflows.tiling import Blocking, Tiling, capacity, window
 from dataflows.workload import Layer
@@ -93,7 +93,7 @@ def fits(layer: Layer, acc: Accelerator, blocks: Ints, c_blocks: Ints, p: Ints, 
         np.minimum(size, window(layer, axis, 1) + (tile - 1) * layer.stride[axis])
         for axis, (size, tile) in enumerate(((layer.H, p), (layer.W, q)))
     )
-    planes = blocks if bk.packed > 1 else c_blocks
+    planes = blocks if bk.walks_groups else c_blocks
     return (
         (width <= most_pitch(layer))
         & (planes * height * width <= room["input_buffer"])
@@ -123,11 +123,11 @@ def candidates(layer: Layer, acc: Accelerator) -> Candidates:
     bk, room = Blocking.of(layer, acc), capacity(acc)
     rows = acc.array.rows
     taps = layer.R * layer.S * bk.weight_rows
-    weight_room = room["weight_buffer"] // taps
+    weight_room = room["weight_buffer"] // taps if taps else MOST_WEIGHT_WORDS
     blocks = useful_sizes(bk.walked, min(room["scale_buffer"], weight_room, room["accumulator"]))
     c_blocks = even_sizes(bk.c_blocks, weight_room)
     p, q = useful_sizes(layer.P, room["accumulator"]), useful_sizes(layer.Q, room["accumulator"])
-    if acc.array.outputs_stay:
+    if acc.array.outputs_stay and layer.op == "mac":
         # p * Q is a multiple of `rows` where p is one of rows / gcd(rows, Q).
         p = sorted({*p, *aligned_sizes(layer.P, room["accumulator"], rows // math.gcd(rows, layer.Q))})
         q = sorted({*q, *aligned_sizes(layer.Q, room["accumulator"], rows)})

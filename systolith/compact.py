@@ -52,7 +52,7 @@ def _candidates(levels: list[Loops], layer: Layer, acc: Accelerator) -> Iterator
     given = tuple(dict.fromkeys(dim for dim, _, _ in levels[0] if dim in OUTER_DIMS))
     order = given + tuple(dim for dim in OUTER_DIMS if dim not in given)
     p, q = (math.ceil(size / outer.get(dim, 1)) for dim, size in (("P", layer.P), ("Q", layer.Q)))
-    folded = "G" if Blocking.of(layer, acc).packed > 1 else "K"
+    folded = "G" if Blocking.of(layer, acc).walks_groups else "K"
     blocks, c_blocks = ([*(extent for dim, extent, _ in levels[1] if dim == name), 1] for name in (folded, "C"))
     for block, c_block in itertools.product(blocks, c_blocks):
         yield Tiling(block, c_block, p, q, order)
