@@ -108,14 +108,14 @@ def start(proto: ModelProto, where: str, level: str = "ORT_ENABLE_BASIC", save: 
         raise SpecError(where, line, "a float model that onnxruntime can run", "check inputs and operators") from error
 
 
-def fold(path: str | Path, shapes: Shapes | None = None) -> FloatModel:
+def fold(path: str | Path, *shapes: Shapes | None) -> FloatModel:
     """Read a float ONNX file and fold what onnxruntime's portable optimisations fold.
 
     Parameters
     ----------
     path : str or Path
-    shapes : mapping or tuple of int, optional
-        For dynamic inputs, see `dataflows.onnx_model.fix_shapes`.
+    shapes : mapping, tuple of int or None
+        For dynamic inputs, see `dataflows.onnx_model.fix_shapes`; several are applied in turn.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def fold(path: str | Path, shapes: Shapes | None = None) -> FloatModel:
         A file that cannot be read, or that onnxruntime cannot run.
     """
     where = str(path)
-    model = named_nodes(load_model(path, shapes), where)
+    model = named_nodes(load_model(path, *shapes), where)
     names = [node.name for node in model.graph.node]
     with TemporaryDirectory() as folder:
         saved = Path(folder) / "folded.onnx"

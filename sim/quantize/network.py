@@ -79,7 +79,11 @@ class QuantizedNetwork:
 
 
 def quantize_network(
-    path: str | Path, calibration: Sequence[Feeds | NDArray[np.float32]], *, shapes: Shapes | None = None, name: str = ""
+    path: str | Path,
+    calibration: Sequence[Feeds | NDArray[np.float32]],
+    *,
+    shapes: Shapes | list[Shapes | None] | None = None,
+    name: str = "",
 ) -> QuantizedNetwork:
     """Quantise a float ONNX network to int8.
 
@@ -92,7 +96,7 @@ def quantize_network(
         Float model.
     calibration : sequence
         Inputs: mappings by tensor name, or arrays when there is one input.
-    shapes : mapping or tuple of int, optional
+    shapes : mapping, tuple of int or list of these, optional
         For dynamic inputs, see `dataflows.onnx_model.fix_shapes`.
     name : str
         Of the graph; the file stem when empty.
@@ -102,7 +106,7 @@ def quantize_network(
     SpecError
         A file that cannot be read, no calibration inputs, or a node that the accelerator cannot run, by its name.
     """
-    model = fold(path, shapes)
+    model = fold(path, *(shapes if isinstance(shapes, list) else [shapes]))
     lowered = Lowering(model).lower()
     if not lowered.stages:
         raise SpecError(f"{path}", "no operation for the accelerator", "at least one", "give another network")

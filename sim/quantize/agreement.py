@@ -1,0 +1,61 @@
+"""How often a quantised classifier and the float one name the same class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.quantize.model import Feeds
+from sim.quantize.network import QuantizedNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Classes and errors of one image after the other.
+
+    Attributes
+    ----------
+    float_classes, integer_classes : tuple of int
+        Index of the largest output.
+    errors : tuple of float
+        Largest error among the graph's output tensors, before the host's part (of a classifier: the logits).
+    steps : float
+        Scale of the first of these tensors: what one unit of the last place is worth.
+    margins : tuple of float
+        In float: largest output before the host's part less the second largest.
+    """
+
+    float_classes: tuple[int, ...]
+    integer_classes: tuple[int, ...]
+    errors: tuple[float, ...]
+    margins: tuple[float, ...]
+    steps: float
+
+    @property
+    def agreeing(self) -> int:
+        """Images with equal classes."""
+        return sum(a == b for a, b in zip(self.float_classes, self.integer_classes, strict=True))
+
+
+def agreement(quantized: QuantizedNetwork, inputs: Iterable[Feeds | NDArray[np.float32]]) -> Agreement:
+    """Run both networks on `inputs`, the integer one by its golden model.
+
+    The class is that of the first output after the host's part; onnxruntime runs the float network.
+    """
+    model, logits, last = quantized.model, quantized.graph.outputs, quantized.model.outputs[0]
+    session = model.session((*logits, last))
+    classes: list[tuple[int, int]] = []
+    errors: list[float] = []
+    margins: list[float] = []
+    for entry in inputs:
+        real, made = session(entry), quantized.run(entry)
+        classes.append((int(real[last].argmax()), int(quantized.host_outputs(made)[last].argmax())))
+        gaps = [np.abs(quantized.scale(name).real(made[name]).ravel() - real[name].ravel()).max() for name in logits]
+        errors.append(float(max(gaps)))
+        top = np.sort(real[logits[0]].ravel())
+        margins.append(float(top[-1] - top[-2]) if len(top) > 1 else 0.0)
+    float_classes, integer_classes = zip(*classes, strict=True) if classes else ((), ())
+    return Agreement(float_classes, integer_classes, tuple(errors), tuple(margins), quantized.scale(logits[0]).step)
