@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dataflows.axi import PAGE_BYTES, AxiOptions
-from dataflows.axi_channels import ReadChannel, WriteChannel
+from dataflows.axi_channels import ReadChannel, WriteChannel, union_cycles
 
 ADDRESSES = 1 << 32
 """Beat addresses wrap here."""
@@ -158,6 +158,10 @@ class AxiPort:
         """Return the first cycle in which nothing is on its way, after the last write."""
         self._settle()
         return self.writes.answered[-1] + 1
+
+    def waits(self) -> tuple[int, int]:
+        """Return the cycles in which something waits for the bus, to read and to write."""
+        return union_cycles(self.reads.waits), union_cycles(self.writes.waits)
 
 
 def burst_lengths(offset: int, shape: Shape, carried: int, *, most: int, page: int) -> tuple[int, ...]:

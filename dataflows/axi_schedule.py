@@ -8,7 +8,6 @@ from typing import Any
 
 from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
-from dataflows.axi_channels import union_cycles
 from dataflows.axi_port import AxiPort, line
 from dataflows.axi_requests import transactions
 from dataflows.program import LayerProgram, Placement, compile_layer, program_beats
@@ -100,10 +99,11 @@ def program_schedule(
     )  # fmt: skip
     found = run_port(layer, acc, steps, port)
     confirmed = port.confirmed()
+    read_wait, write_wait = port.waits()
     return AxiSchedule(
         cycles=found.cycles, axi_cycles=confirmed, array_busy=found.array_busy, wait_load=found.wait_load,
-        wait_accumulator=found.wait_accumulator, post_busy=found.post_busy, axi_read_wait=union_cycles(port.reads.waits),
-        axi_write_wait=union_cycles(port.writes.waits), bus_busy=port.reads.beats + port.writes.beats, steps=found.steps,
+        wait_accumulator=found.wait_accumulator, post_busy=found.post_busy, axi_read_wait=read_wait,
+        axi_write_wait=write_wait, bus_busy=port.reads.beats + port.writes.beats, steps=found.steps,
     )  # fmt: skip
 
 
