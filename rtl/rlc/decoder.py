@@ -54,11 +54,13 @@ class RlcDecoder(wiring.Component):
         """Build the memory word at work, the place in it, and the count of words."""
         m = Module()
         pack = self.form.pack
-        held, valid = Signal(self.packed, reset_less=True), Signal()
-        slot, zeros = Signal(range(pack)), Signal(self.form.run_bits)
+        held = Signal(self.packed, reset_less=True)
+        valid = Signal()
+        slot = Signal(range(pack))
+        zeros = Signal(self.form.run_bits)
         given = Signal.like(self.lengths.payload)
         pair = held.pairs[slot]
-        leaves, level, last, finished = Signal(), Signal(), Signal(), Signal()
+        leaves, level, last, finished = (Signal(name=name) for name in ("leaves", "level", "last", "finished"))
         m.d.comb += [
             level.eq(zeros == pair.run), last.eq(given == self.lengths.payload),
             self.o.valid.eq(valid & self.lengths.valid), leaves.eq(self.o.valid & self.o.ready),

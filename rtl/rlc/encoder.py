@@ -46,10 +46,11 @@ class RlcEncoder(wiring.Component):
         pack, coming = self.form.pack, self.i.payload
         zeros = Signal(self.form.run_bits)
         slot = Signal(range(pack))
-        held, valid = Signal(self.packed, reset_less=True), Signal()
+        held = Signal(self.packed, reset_less=True)
+        valid = Signal()
         kept = Signal(self.packed, reset_less=True)  # pairs closed before, of a memory word that is not full
         made = Signal(self.packed)
-        take, closes, full = Signal(), Signal(), Signal()
+        take, closes, full = (Signal(name=name) for name in ("take", "closes", "full"))
         m.d.comb += [
             self.i.ready.eq(~valid | self.o.ready), take.eq(self.i.valid & self.i.ready),
             closes.eq((coming.word != 0) | zeros.all() | coming.last),

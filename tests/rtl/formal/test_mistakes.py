@@ -15,6 +15,7 @@ from tests.rtl.formal import (
     test_lite,
     test_order,
     test_queue,
+    test_rlc,
     test_sequencer,
     test_spatial_tokens,
     test_spatial_walk,
@@ -34,6 +35,9 @@ MISTAKES: dict[Callable[[], Bench], list[Mistake]] = {
     test_engines.load_bench: test_engines.LOAD,
     test_engines.store_bench: test_engines.STORE,
     test_lite.lite_bench: test_lite.MISTAKES,
+    test_rlc.encoder_bench: test_rlc.ENCODER,
+    test_rlc.decoder_bench: test_rlc.DECODER,
+    test_rlc.loop_bench: test_rlc.LOOP,
 }
 
 
