@@ -20,6 +20,7 @@ MOST_INTERVAL, MOST_LATENCY = 64, 1000
 Dataflow = Literal["ws", "os"]
 ARRAY_BITS = (4, 8, 16)
 MOST_PE_STAGES = 2
+MOST_TABLE_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +160,14 @@ class Accelerator:
         Requantisers working side by side; ceil(cols / post_lanes) cycles per output word.
     tile_blocks : int
         Most output-channel blocks (of ``cols``) in one tile: sizes the scale memory.
+<<<<<<< Updated upstream
     channelwise : bool
         Whether there is a path past the array for operations channel by channel: add, multiply, pool (`Layer.op`).
+=======
+    table : bool
+        Whether every post lane has a memory for an activation table. Designs with inputs of more than
+        `MOST_TABLE_BITS` bits have none either way.
+>>>>>>> Stashed changes
     """
 
     name: str
@@ -171,7 +178,11 @@ class Accelerator:
     acc_words: int = 256
     post_lanes: int = 4
     tile_blocks: int = 8
+<<<<<<< Updated upstream
     channelwise: bool = True
+=======
+    table: bool = True
+>>>>>>> Stashed changes
 
     def __post_init__(self) -> None:
         if not self.name or not all(ch.isalnum() or ch in "-_" for ch in self.name):
@@ -182,6 +193,7 @@ class Accelerator:
         _between("acc_words", self.acc_words, max(LEAST_WORDS, least), MOST_ACC_WORDS)
         _between("post_lanes", self.post_lanes, 1, self.array.cols)
         _between("tile_blocks", self.tile_blocks, 1, MOST_TILE_BLOCKS)
+<<<<<<< Updated upstream
         if not isinstance(self.channelwise, bool):
             raise SpecError("channelwise", self.channelwise, "true or false", "say whether the design has the path")
 
@@ -189,6 +201,10 @@ class Accelerator:
     def channel_lanes(self) -> int:
         """Lanes of the path past the array: a lane needs an input and an accumulator."""
         return min(self.array.rows, self.array.cols) if self.channelwise else 0
+=======
+        if not isinstance(self.table, bool):
+            raise SpecError("table", self.table, "true or false", "say whether the design has activation tables")
+>>>>>>> Stashed changes
 
     # Word geometry. A word crosses the bus in whole beats; the last beat is padded.
 
@@ -235,6 +251,16 @@ class Accelerator:
     def post_groups(self) -> int:
         """Cycles the post-processing unit spends on one output word."""
         return math.ceil(self.array.cols / self.post_lanes)
+
+    @property
+    def table_entries(self) -> int:
+        """Entries of the activation table, one per stored value; 0 where the design has no table."""
+        return 1 << self.array.input_bits if self.table and self.array.input_bits <= MOST_TABLE_BITS else 0
+
+    @property
+    def table_beats(self) -> int:
+        """Beats of an activation table in memory, which are also the words of each of its memories on chip."""
+        return self.beats(self.table_entries * self.array.input_bits)
 
     def levels(self) -> tuple[MemoryLevel, ...]:
         """Buffers from the array outwards, DRAM last."""

@@ -45,11 +45,11 @@ class AxiPort:
     """
 
     def __init__(
-        self, axi: AxiOptions, *, latency: int, bus_bytes: int, program: Beats,
+        self, axi: AxiOptions, *, latency: int, bus_bytes: int, programs: Sequence[Beats],
         loads: Sequence[tuple[Beats | None, Beats | None, Beats | None]], stores: Sequence[Beats],
     ) -> None:  # fmt: skip
         self.most, self.page = axi.burst_beats, PAGE_BYTES // bus_bytes
-        self.program, self.loads, self.stores = program, loads, stores
+        self.programs, self.loads, self.stores = programs, loads, stores
         self.reads, self.writes = ReadChannel(axi, latency), WriteChannel(axi)
         self._held: ReadChannel | WriteChannel | None = None
         self._taken = self._length = self._after = 0  # of the held request: cycle, beats of its burst, next address
@@ -108,9 +108,9 @@ class AxiPort:
 
     # Port
 
-    def fetch(self, at: int) -> int:
+    def fetch(self, request: Beats, at: int) -> int:
         """See `dataflows.ports.Port`."""
-        self.read(self.program, at)
+        self.read(request, at)
         self._begun = self._asked
         self._settle()
         return self.reads.arrival(self._asked - 1)

@@ -10,7 +10,7 @@ from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
 from dataflows.axi_port import AxiPort, line
 from dataflows.axi_requests import transactions
-from dataflows.program import LayerProgram, Placement, compile_layer, program_beats
+from dataflows.program import LayerProgram, Placement, Postprocess, compile_layer, program_beats
 from dataflows.registers import ALL_COUNTERS
 from dataflows.schedule import run_port
 from dataflows.steps import walk
@@ -62,6 +62,7 @@ class AxiSchedule:
 
 def axi_schedule(
     layer: Layer, acc: Accelerator, tiling: Tiling, placement: Placement, axi: AxiOptions, *, latency: int | None = None,
+    table: bool = False,
 ) -> AxiSchedule:  # fmt: skip
     """Return the exact schedule of a layer behind the AXI shell on a memory without pauses.
 
@@ -76,13 +77,15 @@ def axi_schedule(
     latency : int, optional
         Cycles from a read address to its first beat, `acc.memory.latency` unless given; at least 2. Further beats follow one
         per cycle, bursts in order; a write burst is answered two cycles after its last beat (`sim/verilog/axi_dram.v`).
+    table : bool
+        Whether the layer has an activation table, behind its program.
 
     Raises
     ------
     InfeasibleError
         If a tile does not fit.
     """
-    program = compile_layer(layer, acc, tiling, placement)
+    program = compile_layer(layer, acc, tiling, placement, Postprocess(table=table))
     return program_schedule(layer, acc, tiling, program, placement.program, axi, latency=latency)
 
 
@@ -93,9 +96,12 @@ def program_schedule(
     """Return the same for a compiled program that lies at beat `at`."""
     steps = walk(layer, acc, tiling)
     made = transactions(acc, program, steps)
+    programs = [line(at, program_beats(acc))]
+    if program["table"]:
+        programs.append(line(programs[0].end, acc.table_beats))
     port = AxiPort(
         axi, latency=max(LEAST_LATENCY, acc.memory.latency if latency is None else latency), bus_bytes=acc.memory.bus_bytes,
-        program=line(at, program_beats(acc)), loads=made.loads, stores=made.stores,
+        programs=programs, loads=made.loads, stores=made.stores,
     )  # fmt: skip
     found = run_port(layer, acc, steps, port)
     confirmed = port.confirmed()

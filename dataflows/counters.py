@@ -51,4 +51,5 @@ def parameters(acc: Accelerator) -> tuple[tuple[str, int], ...]:
         ("tile_blocks", acc.tile_blocks),
         ("bus_bytes", acc.memory.bus_bytes),
         ("pe_stages", acc.array.pe_stages),
+        ("table_beats", acc.table_beats),
     )

@@ -17,17 +17,20 @@ class Port(Protocol, Generic[Request]):
 
     Attributes
     ----------
+    programs : sequence
+        Requests for the program and, if it has one, its activation table.
     loads : sequence of tuple
         Per step: requests for scales, weights and inputs; None where the step needs none.
     stores : sequence
         Per output tile.
     """
 
+    programs: Sequence[Request]
     loads: Sequence[tuple[Request | None, Request | None, Request | None]]
     stores: Sequence[Request]
 
-    def fetch(self, at: int) -> int:
-        """Read the program from cycle `at` on; return the cycle in which its last beat comes."""
+    def fetch(self, request: Request, at: int) -> int:
+        """Read one of `programs` from cycle `at` on; return the cycle in which its last beat comes."""
         ...
 
     def may_load(self, at: int) -> int:
@@ -55,10 +58,10 @@ class NativePort:
     """A memory with latency and interval: requests, numbers of beats here, are accepted at least `interval` cycles apart."""
 
     def __init__(
-        self, *, latency: int, interval: int, program: int, loads: Sequence[tuple[int | None, int | None, int | None]],
+        self, *, latency: int, interval: int, programs: Sequence[int], loads: Sequence[tuple[int | None, int | None, int | None]],
         stores: Sequence[int],
     ) -> None:  # fmt: skip
-        self.latency, self.interval, self.program, self.loads, self.stores = latency, interval, program, loads, stores
+        self.latency, self.interval, self.programs, self.loads, self.stores = latency, interval, programs, loads, stores
         self.free = self.beats = 0
         self.arrived = self.marker = 0
         self.markers: list[tuple[int, int]] = []  # of steps not yet loaded: cycle of the marker, of the last beat
@@ -69,9 +72,9 @@ class NativePort:
         self.beats += beats
         return last
 
-    def fetch(self, at: int) -> int:
+    def fetch(self, request: int, at: int) -> int:
         """See `Port`."""
-        return self._accept(self.program, at) + self.latency
+        return self._accept(request, at) + self.latency
 
     def may_load(self, at: int) -> int:
         """See `Port`: at any time, because data keep the distance of their requests."""

@@ -9,13 +9,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dataflows.arch import Accelerator
+from dataflows.arch import MOST_TABLE_BITS, Accelerator
 from dataflows.errors import SpecError
-from dataflows.feasible import InfeasibleError
+from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.fields import DENSE_FIELDS, LEVELS, SIGNED_FIELDS
 from dataflows.mapping import Mapping
+<<<<<<< Updated upstream
 from dataflows.tiling import Blocking, Tiling, mapping_of, relevant, violations, window
 from dataflows.workload import OPS, Layer
+=======
+from dataflows.rounding import ROUNDINGS, Rounding
+from dataflows.tiling import RELEVANT, Blocking, Tiling, mapping_of, violations, window
+from dataflows.workload import Layer
+>>>>>>> Stashed changes
 
 MAGIC = 0x54535953  # "SYST"
 VERSION = 1
@@ -27,9 +33,9 @@ DIM_CODES = ("N", "G", "K", "P", "Q", "C")
 PROGRAM_WORDS = HEADER_WORDS + len(DENSE_FIELDS)
 
 
-def program_beats(acc: Accelerator) -> int:
-    """Memory beats that one program takes."""
-    return math.ceil(PROGRAM_WORDS * WORD_BYTES / acc.memory.bus_bytes)
+def program_beats(acc: Accelerator, table: bool = False) -> int:
+    """Memory beats that one program takes, and the activation table behind it."""
+    return math.ceil(PROGRAM_WORDS * WORD_BYTES / acc.memory.bus_bytes) + (acc.table_beats if table else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +63,41 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Postprocess:
+<<<<<<< Updated upstream
     """Layer-wide constants of quantisation.
+=======
+    """Layer-wide constants of quantisation: zero points and clip bounds (integers of the operand width).
+>>>>>>> Stashed changes
 
     Attributes
     ----------
     input_zero, output_zero, low, high : int
+<<<<<<< Updated upstream
         Zero points and clip bounds, of the operand width.
     other_zero : int
         Zero point of the second tensor of ``add`` and ``multiply``.
     coefficients : tuple of int
         For ``add``: what the two tensors, less their zero points, are multiplied by; signed, 16 bits each.
+=======
+        Zero points and clip bounds.
+    table : bool
+        Whether clipped values are looked up in the table that lies behind the program (docs/hardware.md, "Table").
+    rounding : str
+        How the final shift rounds, see `dataflows.rounding`.
+>>>>>>> Stashed changes
     """
 
     input_zero: int = 0
     output_zero: int = 0
     low: int = -128
     high: int = 127
+<<<<<<< Updated upstream
     other_zero: int = 0
     coefficients: tuple[int, int] = (1, 1)
+=======
+    table: bool = False
+    rounding: Rounding = "single"
+>>>>>>> Stashed changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +143,8 @@ class LayerProgram:
 _INDEX = {name: index for index, (name, _bits) in enumerate(DENSE_FIELDS)}
 
 
-def place(layer: Layer, acc: Accelerator, tiling: Tiling, base: int = 0) -> Placement:
-    """Lay program, scales, weights, inputs and outputs one after the other from beat `base`."""
+def place(layer: Layer, acc: Accelerator, tiling: Tiling, base: int = 0, table: bool = False) -> Placement:
+    """Lay program (with `table`, its table too), scales, weights, inputs and outputs one after the other from beat `base`."""
     blocking = Blocking.of(layer, acc)
     out_blocks = blocking.group_blocks * blocking.k_blocks
     in_planes = layer.N * blocking.group_blocks * blocking.c_blocks
@@ -129,7 +152,7 @@ def place(layer: Layer, acc: Accelerator, tiling: Tiling, base: int = 0) -> Plac
     padded_blocks = layer.N * out_blocks if layer.op == "multiply" else tiling.blocks * counts["K"] * counts["G"]
     weight_words = padded_blocks * blocking.c_blocks * layer.R * layer.S * blocking.weight_rows
     sizes = (
-        program_beats(acc),
+        program_beats(acc, table),
         out_blocks * acc.post_groups * acc.beats(acc.scale_word_bits),
         weight_words * acc.beats(acc.weight_word_bits),
         in_planes * layer.H * layer.W * acc.beats(acc.input_word_bits),
@@ -145,16 +168,19 @@ def compile_layer(
     layer: Layer, acc: Accelerator, tiling: Tiling, placement: Placement, post: Postprocess | None = None
 ) -> LayerProgram:
     """Compile one layer; raise `InfeasibleError` if a tile does not fit or a field cannot hold the layer."""
-    reasons = violations(layer, acc, tiling)
+    post = post or Postprocess()
+    reasons = violations(layer, acc, tiling) + (table_violations(layer, acc) if post.table else [])
     if reasons:
         raise InfeasibleError(reasons)
-    post = post or Postprocess()
+    if post.rounding not in ROUNDINGS:
+        raise SpecError(f"{layer.name}.rounding", post.rounding, ", ".join(ROUNDINGS), "round in one of these ways")
     values: dict[str, int] = {}
     values |= _loops(layer, acc, tiling, placement)
     values |= _tile_sizes(layer, acc, tiling)
     values |= _array_fields(layer, acc, tiling)
     values |= {
         "input_zero": post.input_zero, "output_zero": post.output_zero, "clip_low": post.low, "clip_high": post.high,
+        "table": int(post.table), "rounding": ROUNDINGS.index(post.rounding),
     }  # fmt: skip
     values |= _channelwise_fields(layer, acc, placement, post)
     for name, bits in DENSE_FIELDS:
@@ -162,6 +188,17 @@ def compile_layer(
         if bits < 32 and not low <= values[name] <= high:
             raise SpecError(f"{layer.name}.{name}", values[name], f"{low} to {high}", "use smaller tiles or split the layer")
     return LayerProgram(tuple(values[name] for name, _bits in DENSE_FIELDS))
+
+
+def table_violations(layer: Layer, acc: Accelerator) -> list[Infeasible]:
+    """Return why `acc` cannot look the outputs of `layer` up in a table: it has none."""
+    if acc.table_entries:
+        return []
+    if acc.array.input_bits > MOST_TABLE_BITS:
+        remedy = f"tables are for inputs of at most {MOST_TABLE_BITS} bits: use a narrower design"
+    else:
+        remedy = "set table: true in the design"
+    return [Infeasible("activation_table", 1 << acc.array.input_bits, 0, "entries", remedy, layer.name)]
 
 
 def _loops(layer: Layer, acc: Accelerator, tiling: Tiling, place_at: Placement) -> dict[str, int]:

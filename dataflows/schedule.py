@@ -55,8 +55,8 @@ class Schedule:
         return asdict(self)
 
 
-def schedule(layer: Layer, acc: Accelerator, tiling: Tiling) -> Schedule:
-    """Return the exact schedule of `layer` under `tiling`; the tiling must be feasible.
+def schedule(layer: Layer, acc: Accelerator, tiling: Tiling, table: bool = False) -> Schedule:
+    """Return the exact schedule of `layer` under `tiling`, which must be feasible; `table`: it has an activation table.
 
     The memory port serves its transactions in an order that the tile loops alone fix: loads in step order, and output
     tile t - 3 is stored directly after the first step of output tile t was loaded; the last three follow the last load.
@@ -66,7 +66,8 @@ def schedule(layer: Layer, acc: Accelerator, tiling: Tiling) -> Schedule:
     steps = walk(layer, acc, tiling)
     beats = ([n or None for n in each.tolist()] for each in (steps.scale_beats, steps.weight_beats, steps.input_beats))
     port = NativePort(
-        latency=acc.memory.latency, interval=acc.memory.interval, program=program_beats(acc),
+        latency=acc.memory.latency, interval=acc.memory.interval,
+        programs=[program_beats(acc), acc.table_beats] if table else [program_beats(acc)],
         loads=list(zip(*beats, strict=True)),
         stores=(steps.words[steps.last] * acc.beats(acc.output_word_bits)).tolist(),
     )  # fmt: skip
@@ -76,8 +77,11 @@ def schedule(layer: Layer, acc: Accelerator, tiling: Tiling) -> Schedule:
 
 def run_port(layer: Layer, acc: Accelerator, steps: Steps, port: Port[Any]) -> Schedule:
     """Return the schedule of a layer's steps on a memory port, `bus_busy` left 0."""
-    # IDLE, FETCH, then the burst; complete, CONFIGURE; one lane per cycle; done, BEGIN; CLIP, FORM, PUSH, queue.
-    configured = port.fetch(2) + 2 + max(acc.array.rows, acc.array.cols)
+    fetched = -1
+    for request in port.programs:  # IDLE, FETCH, then the burst; for a table complete, next base, FETCH
+        fetched = port.fetch(request, fetched + 3)
+    # Complete, CONFIGURE; one lane per cycle; done, BEGIN; CLIP, FORM, PUSH, queue.
+    configured = fetched + 2 + max(acc.array.rows, acc.array.cols)
     return _Run(acc, steps, port, begin=configured + 2 + 4, channelwise=layer.op != "mac").finish()
 
 

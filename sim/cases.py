@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dataflows.arch import Accelerator
+from dataflows.rounding import ROUNDINGS
 from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, violations
 from dataflows.workload import Layer
+from sim.golden.activations import ACTIVATIONS, activation_table
 from sim.tensors import LayerTensors, random_tensors
 
 TRIES = 200
@@ -24,6 +26,11 @@ class LayerCase:
     tiling: Tiling
     tensors: LayerTensors
 
+    @property
+    def table(self) -> bool:
+        """Whether the layer's outputs are looked up in a table."""
+        return self.tensors.table is not None
+
 
 def random_cases(acc: Accelerator, number: int, seed: int) -> list[LayerCase]:
     """Return `number` cases: GEMMs, plain, strided, dilated, grouped and depthwise convolutions in turn."""
@@ -33,8 +40,25 @@ def random_cases(acc: Accelerator, number: int, seed: int) -> list[LayerCase]:
         kind = KINDS[index % len(KINDS)]
         layer, tiling = _draw(acc, kind, rng)
         tensors = random_tensors(layer, rng, acc_bits=acc.array.acc_bits)
+        tensors = finished(tensors, acc, np.random.default_rng((seed, index)))
         cases.append(LayerCase(f"{index}_{kind}", layer, tiling, tensors))
     return cases
+
+
+def finished(tensors: LayerTensors, acc: Accelerator, rng: np.random.Generator) -> LayerTensors:
+    """Draw how a layer rounds and, where the design has tables, what its outputs are looked up in.
+
+    That is nothing, an activation function, or the stored values in any order.
+    """
+    table, entries = None, acc.table_entries
+    kind = rng.choice(("none", *ACTIVATIONS, "permutation", "none", "none"))
+    if entries and kind == "permutation":
+        table = rng.permutation(entries) - entries // 2
+    elif entries and kind != "none":
+        zeros = rng.integers(-entries // 2, entries // 2, 2)
+        scales = 8 / entries * rng.uniform(0.5, 2, 2)
+        table = activation_table(kind, acc.array.input_bits, scales[0], zeros[0], scales[1], zeros[1])
+    return replace(tensors, table=table, rounding=ROUNDINGS[rng.integers(len(ROUNDINGS))])
 
 
 KINDS = ("gemm", "conv3x3", "conv1x1", "strided", "depthwise", "dilated", "grouped", "wide_padding", "gemv", "batch")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.errors import SpecError
+from dataflows.rounding import ROUNDINGS, Rounding
 from dataflows.workload import Layer
 from sim.golden.requantize import MAX_SHIFT, quantize_multiplier
 
@@ -34,6 +35,10 @@ class LayerTensors:
         Stored values that mean 0.
     low, high : int
         Clip bounds: output type and activation in one.
+    table : (2**input_bits,) array of int, or None
+        What a clipped value is replaced by, from the lowest stored value on; signed `input_bits`.
+    rounding : str
+        How the final shift rounds, see `dataflows.rounding`.
     """
 
     inputs: NDArray[np.integer]
@@ -45,6 +50,8 @@ class LayerTensors:
     output_zero_point: int
     low: int
     high: int
+    table: NDArray[np.integer] | None = None
+    rounding: Rounding = "single"
 
     def check(self, layer: Layer) -> None:
         """Raise `SpecError` where shapes or ranges are not those of `layer`."""
@@ -54,15 +61,17 @@ class LayerTensors:
             "weights": (channels, layer.C, layer.R, layer.S),
             "bias": (channels,), "multiplier": (channels,), "shift": (channels,),
         }  # fmt: skip
+        widths = {
+            "inputs": layer.input_bits, "weights": layer.weight_bits, "input_zero_point": layer.input_bits,
+            "output_zero_point": layer.input_bits, "low": layer.input_bits, "high": layer.input_bits,
+        }  # fmt: skip
+        if self.table is not None:
+            shapes["table"], widths["table"] = (1 << layer.input_bits,), layer.input_bits
         for name, shape in shapes.items():
             found = getattr(self, name).shape
             if found != shape:
                 raise SpecError(f"{layer.name}.{name}", found, f"shape {shape}", "reshape the tensor")
-        bits = layer.input_bits
-        for name, width in (
-            ("inputs", bits), ("weights", layer.weight_bits), ("input_zero_point", bits), ("output_zero_point", bits),
-            ("low", bits), ("high", bits),
-        ):  # fmt: skip
+        for name, width in widths.items():
             value = np.asarray(getattr(self, name))
             if value.min() < -(1 << (width - 1)) or value.max() >= 1 << (width - 1):
                 found = [int(value.min()), int(value.max())]
@@ -71,6 +80,8 @@ class LayerTensors:
             value = getattr(self, name)
             if value.min() < least or value.max() > most:
                 raise SpecError(f"{layer.name}.{name}", value.tolist(), f"{least} to {most}", "use quantize_multiplier")
+        if self.rounding not in ROUNDINGS:
+            raise SpecError(f"{layer.name}.rounding", self.rounding, ", ".join(ROUNDINGS), "round in one of these ways")
         if self.low > self.high:
             raise SpecError(f"{layer.name}.low", self.low, f"at most high = {self.high}", "swap the bounds")
 

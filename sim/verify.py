@@ -109,9 +109,9 @@ class VerifyReport:
         }  # fmt: skip
 
 
-def model_counters(layer: Layer, acc: Accelerator, tiling: Tiling, timing: Schedule) -> dict[str, int]:
-    """Return what every performance counter must read after the layer."""
-    levels = count(layer, acc, tiling, program_beats(acc)).levels
+def model_counters(layer: Layer, acc: Accelerator, tiling: Tiling, timing: Schedule, table: bool = False) -> dict[str, int]:
+    """Return what every performance counter must read after the layer; `table`: it has an activation table."""
+    levels = count(layer, acc, tiling, program_beats(acc, table)).levels
     values = {
         "cycles": timing.cycles, "array_busy": timing.array_busy, "wait_load": timing.wait_load,
         "wait_accumulator": timing.wait_accumulator, "post_busy": timing.post_busy,
@@ -165,7 +165,7 @@ def verify_layers(
         if progress:
             progress(index, 2 * len(cases), f"golden model of {case.name}")
         image, where, _program = memory_image(case.layer, acc, case.tiling, case.tensors)
-        timing = schedule(case.layer, acc, case.tiling)
+        timing = schedule(case.layer, acc, case.tiling, case.table)
         golden = golden_layer(case.layer, case.tensors, acc_bits=acc.array.acc_bits)
         expected.append((timing, golden))
         jobs.append(
@@ -178,9 +178,7 @@ def verify_layers(
     depth = max(job.dump[0] + job.dump[1] for job in jobs)
     if progress:
         progress(len(cases), 2 * len(cases), f"building and running on {simulator}")
-    results = run_jobs(
-        verilog(acc), acc.memory.bus_bytes, depth, jobs, dut=top_name(acc), waves=waves, simulator=simulator
-    )
+    results = run_jobs(verilog(acc), acc.memory.bus_bytes, depth, jobs, dut=top_name(acc), waves=waves, simulator=simulator)
     compared = tuple(
         _compare(case, acc, timing, golden, result, exact=not (stall or pause))
         for case, (timing, golden), result in zip(cases, expected, results, strict=True)
@@ -202,7 +200,7 @@ def _compare(
     case: LayerCase, acc: Accelerator, timing: Schedule, golden: np.ndarray, result: JobResult, *, exact: bool
 ) -> CaseResult:
     """Hold one run against golden model and cost model; if not `exact`, nothing that counts cycles."""
-    model = model_counters(case.layer, acc, case.tiling, timing)
+    model = model_counters(case.layer, acc, case.tiling, timing, case.table)
     found = unpack_outputs(case.layer, acc, result.dump)
     wrong = np.argwhere(found != golden)
     if not result.finished or result.error:

@@ -67,7 +67,7 @@ class AcceleratorTop(wiring.Component):
         m = Module()
         acc, shape = self.acc, self.acc.array
         beats = {name: acc.beats(getattr(acc, f"{name}_word_bits")) for name in ("scale", "weight", "input", "output")}
-        program = self._part(m, "program_registers", ProgramRegisters, beat_bits=acc.beat_bits)
+        program = self._part(m, "program_registers", ProgramRegisters, beat_bits=acc.beat_bits, table_beats=acc.table_beats)
         fetch = self._part(m, "fetch", Burst, module="burst")
         sequencer = self._part(m, "sequencer", Sequencer, input_beats=beats["input"])
         requests = self._part(m, "load_requests", LoadRequests, input_beats=beats["input"], modules=self.modules)
@@ -76,7 +76,8 @@ class AcceleratorTop(wiring.Component):
         core = self._part(m, "core", Core, acc=acc, modules=self.modules)
         post = self._part(
             m, "post_process", PostProcess, cols=shape.cols, lanes=acc.post_lanes, acc_bits=shape.acc_bits,
-            output_bits=shape.input_bits, tile_blocks=acc.tile_blocks, modules=self.modules,
+            output_bits=shape.input_bits, tile_blocks=acc.tile_blocks,
+            table_beats=acc.table_beats, beat_bits=acc.beat_bits, modules=self.modules,
         )  # fmt: skip
         store = self._part(
             m, "store", Store, beats=beats["output"], beat_bits=acc.beat_bits, word_bits=acc.output_word_bits,
@@ -101,6 +102,8 @@ class AcceleratorTop(wiring.Component):
             core.loaded.eq(responses.loaded), core.acc_free.eq(post.emptied),
             post.ready.eq(core.tile_done), post.room.eq(store.emptied), store.ready.eq(post.done),
             core.post_read.eq(post.acc_read), core.post_half.eq(post.acc_half), core.post_addr.eq(post.acc_addr),
+            post.table_write.eq(program.table_write), post.table_addr.eq(program.table_addr),
+            post.table_data.eq(self.mem_rsp_data),
             post.acc_data.eq(core.post_data), store.words.eq(post.words[store.read_half]),
             core.input_write.eq(responses.write & (responses.write_kind == INPUT)),
             core.input_write_addr.eq(responses.write_addr + Mux(responses.write_slot[0], acc.input_words, 0)),
@@ -141,12 +144,20 @@ class AcceleratorTop(wiring.Component):
             with m.State("FETCH"):
                 m.d.comb += [fetch.start.eq(1), program.clear.eq(1)]
                 m.next = "FETCHING"
-            with m.State("FETCHING"), m.If(program.complete):
-                with m.If(program.bad):
+            with m.State("FETCHING"):
+                with m.If(program.complete & program.bad):
                     m.d.sync += self.error.eq(ERROR_PROGRAM)
                     m.next = "DONE"
-                with m.Else():
+                with m.Elif(program.complete):
                     m.next = "CONFIGURE"
+                with m.Elif(program.table_next):
+                    m.d.sync += fetch.base.eq(fetch.base + program_beats(self.acc))
+                    m.next = "TABLE"
+            with m.State("TABLE"):
+                m.d.comb += fetch.start.eq(1)
+                m.next = "TABLE_FETCHING"
+            with m.State("TABLE_FETCHING"), m.If(program.complete):
+                m.next = "CONFIGURE"
             with m.State("CONFIGURE"):
                 m.d.comb += [core.configure.eq(1), *(reset.eq(1) for reset in resets)]
                 m.next = "CONFIGURING"
@@ -161,7 +172,8 @@ class AcceleratorTop(wiring.Component):
                 m.d.comb += self.done.eq(1)
                 m.d.sync += self.busy.eq(0)
                 m.next = "IDLE"
-        m.d.comb += [fetch.planes.eq(1), fetch.rows.eq(1), fetch.beats.eq(program_beats(self.acc))]
+        beats = Mux(program.table_next, self.acc.table_beats, program_beats(self.acc))
+        m.d.comb += [fetch.planes.eq(1), fetch.rows.eq(1), fetch.beats.eq(beats)]
 
     def _bus(
         self, m: Module, order: BusOrder, fetch: Burst, requests: LoadRequests, store: Store, program: ProgramRegisters,

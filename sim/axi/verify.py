@@ -83,7 +83,7 @@ def verify_axi_layers(
     placed = place_cases(acc, axi, cases, np.random.default_rng(seed))
     # The bench's memory takes a beat in every cycle.
     acc = replace(acc, memory=replace(acc.memory, interval=1, latency=max(LEAST_LATENCY, acc.memory.latency)))
-    timings = [schedule(case.layer, acc, case.tiling) for case in cases]
+    timings = [schedule(case.layer, acc, case.tiling, case.table) for case in cases]
     least = min(range(len(cases)), key=lambda number: timings[number].cycles)
     patience = PATIENCE_CYCLES + PATIENCE * sum(timing.cycles for timing in timings)
     script = Script(acc, axi, placed, seed, patience)
@@ -91,7 +91,7 @@ def verify_axi_layers(
     script.accesses()
     script.alone()
     script.queued()
-    script.unanswered(placed[least], 2 * limit(acc, axi, cases[least].layer, cases[least].tiling))
+    script.unanswered(placed[least], 2 * limit(acc, axi, cases[least].layer, cases[least].tiling, cases[least].table))
     script.failures(placed[least])
     script.resets(placed[least], timings[least].cycles)
     if progress:
@@ -113,7 +113,7 @@ def _cases(script: Script, timings: list[Schedule], found: list[Any], dumps: dic
     """Return the outcome of each layer, and whether the queue's totals are the sums of the models'."""
     results, sums, acc = [], {}, script.acc
     for number, (case, timing) in enumerate(zip(script.placed, timings, strict=True)):
-        model = _counts(model_counters(case.case.layer, acc, case.case.tiling, timing))
+        model = _counts(model_counters(case.case.layer, acc, case.case.tiling, timing, case.case.table))
         sums = {name: sums.get(name, 0) + value for name, value in model.items()}
         counters = script.counters(found, f"last{number}")
         results.append(_case(script, case, timing, model, counters, [dumps[f"alone{number}"], dumps[f"queued{number}"]]))
@@ -124,19 +124,19 @@ def _cases(script: Script, timings: list[Schedule], found: list[Any], dumps: dic
 def _case(
     script: Script, placed: PlacedCase, timing: Schedule, model: dict[str, int], counters: dict[str, int], dumps: list[bytes]
 ) -> AxiCase:
-    acc, layer, tiling = script.acc, placed.case.layer, placed.case.tiling
+    acc, layer, tiling, table = script.acc, placed.case.layer, placed.case.tiling, placed.case.table
     wrong = [placed.mismatches(acc, dump) for dump in dumps]
     return AxiCase(
         name=placed.case.name, mismatches=sum(number for number, _where in wrong), checked=len(dumps) * placed.golden.size,
         first_mismatch=next((where for _number, where in wrong if where), ""), cycles_axi=counters["axi_cycles"],
-        cycles_model=timing.cycles, cycles_bound=bound(layer, acc, tiling, program_beats=program_beats(acc)).cycles,
-        cycles_limit=limit(acc, script.axi, layer, tiling) + counters["axi_read_wait"] + counters["axi_write_wait"],
+        cycles_model=timing.cycles, cycles_bound=bound(layer, acc, tiling, program_beats=program_beats(acc, table)).cycles,
+        cycles_limit=limit(acc, script.axi, layer, tiling, table) + counters["axi_read_wait"] + counters["axi_write_wait"],
         read_wait=counters["axi_read_wait"], write_wait=counters["axi_write_wait"],
         counts_equal={name: counters[name] for name in model} == model,
     )  # fmt: skip
 
 
-def limit(acc: Accelerator, axi: AxiOptions, layer: Layer, tiling: Tiling) -> int:
+def limit(acc: Accelerator, axi: AxiOptions, layer: Layer, tiling: Tiling, table: bool = False) -> int:
     """Return the most cycles of a layer behind AXI if nothing ever waits for the bus (docs/axi.md, "Cycles").
 
     The memory must answer a read after `acc.memory.latency` cycles, a write within three, and take or give a beat per
@@ -144,7 +144,7 @@ def limit(acc: Accelerator, axi: AxiOptions, layer: Layer, tiling: Tiling) -> in
     """
     latency = acc.memory.latency + READ_PATH_CYCLES + axi.burst_beats - 1
     slow = replace(acc, memory=replace(acc.memory, latency=latency))
-    return schedule(layer, slow, tiling).cycles + 2 * axi.burst_beats + WRITE_PATH_CYCLES
+    return schedule(layer, slow, tiling, table).cycles + 2 * axi.burst_beats + WRITE_PATH_CYCLES
 
 
 def _counts(counters: dict[str, int]) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
-from dataflows.program import LayerProgram, Placement, Postprocess, compile_layer, place
+from dataflows.program import LayerProgram, Placement, Postprocess, compile_layer, place, program_beats
 from dataflows.tiling import Blocking, Tiling
 from dataflows.workload import Layer
 from sim.formats.words import pack_lanes, to_beats, unpack_lanes
@@ -121,6 +121,11 @@ def unpack_outputs(layer: Layer, acc: Accelerator, beats: NDArray[np.uint8]) -> 
     return channels[:, :, :depth].reshape(layer.N, groups * depth, layer.P, layer.Q)
 
 
+def pack_table(acc: Accelerator, table: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Pack an activation table, shape (2**input_bits,), to (beats, bus_bytes); it lies behind the words of the program."""
+    return to_beats(pack_lanes(table[None].astype(np.int64), acc.array.input_bits), acc.memory.bus_bytes)
+
+
 def memory_image(
     layer: Layer, acc: Accelerator, tiling: Tiling, tensors: LayerTensors, base: int = 0
 ) -> tuple[NDArray[np.uint8], Placement, LayerProgram]:
@@ -132,18 +137,23 @@ def memory_image(
     placement : Placement
     program : LayerProgram
     """
-    where = place(layer, acc, tiling, base)
-    post = Postprocess(tensors.input_zero_point, tensors.output_zero_point, tensors.low, tensors.high)
+    has_table = tensors.table is not None
+    where = place(layer, acc, tiling, base, has_table)
+    post = Postprocess(
+        tensors.input_zero_point, tensors.output_zero_point, tensors.low, tensors.high, table=has_table, rounding=tensors.rounding
+    )
     program = compile_layer(layer, acc, tiling, where, post)
     words = np.array(program.words(), dtype="<u4").view(np.uint8)
     size = acc.memory.bus_bytes
     image = np.zeros((where.outputs - base, size), dtype=np.uint8)
     image.reshape(-1)[: len(words)] = words  # the program comes first
-    parts = (
+    parts = [
         (where.scales, pack_scales(layer, acc, tensors)),
         (where.weights, pack_weights(layer, acc, tiling, tensors.weights)),
         (where.inputs, pack_inputs(layer, acc, tensors.inputs)),
-    )
+    ]
+    if tensors.table is not None:
+        parts.append((where.program + program_beats(acc), pack_table(acc, tensors.table)))
     for start, beats in parts:
         image[start - base : start - base + len(beats)] = beats
     return image, where, program

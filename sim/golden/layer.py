@@ -21,7 +21,7 @@ def golden_accumulators(layer: Layer, tensors: LayerTensors) -> NDArray[np.int64
     return sums + tensors.bias[:, None, None]
 
 
-def golden_layer(layer: Layer, tensors: LayerTensors, *, acc_bits: int = 32, mode: Mode = "single") -> NDArray[np.int64]:
+def golden_layer(layer: Layer, tensors: LayerTensors, *, acc_bits: int = 32, mode: Mode | None = None) -> NDArray[np.int64]:
     """Return the layer's outputs.
 
     Parameters
@@ -32,8 +32,8 @@ def golden_layer(layer: Layer, tensors: LayerTensors, *, acc_bits: int = 32, mod
         See there.
     acc_bits : int
         Sums wrap modulo 2**acc_bits.
-    mode : str
-        Rounding, see `requantize`.
+    mode : str, optional
+        Rounding, see `requantize`; that of `tensors` if there is none.
 
     Returns
     -------
@@ -45,10 +45,17 @@ def golden_layer(layer: Layer, tensors: LayerTensors, *, acc_bits: int = 32, mod
     SpecError
         Tensors that do not belong to `layer`.
     """
-    return requantize(
+    clipped = requantize(
         wrap(golden_accumulators(layer, tensors), acc_bits), tensors.multiplier[:, None, None], tensors.shift[:, None, None],
-        zero_point=tensors.output_zero_point, low=tensors.low, high=tensors.high, mode=mode,
+        zero_point=tensors.output_zero_point, low=tensors.low, high=tensors.high,
+        mode=mode or tensors.rounding,
     )  # fmt: skip
+    return clipped if tensors.table is None else look_up(tensors.table, clipped)
+
+
+def look_up(table: NDArray[np.integer], values: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the entries of stored values; the table begins with that of the lowest one."""
+    return table.astype(np.int64)[values + len(table) // 2]
 
 
 def fold_zero_point(bias: NDArray[np.integer], weights: NDArray[np.integer], input_zero_point: int) -> NDArray[np.int64]:

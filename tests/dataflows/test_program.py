@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from dataflows.arch import Accelerator, Array
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
-from dataflows.program import LEVELS, LayerProgram, Placement, compile_layer, place
+from dataflows.program import LEVELS, LayerProgram, Placement, Postprocess, compile_layer, place, program_beats
+from dataflows.rounding import ROUNDINGS
 from dataflows.tiling import Blocking, Tiling, mapping_of
 from dataflows.workload import Layer
 from tests.strategies import jobs
@@ -79,6 +80,35 @@ def test_a_tile_too_large_says_what_lacks_how_much() -> None:
         compile_layer(layer, acc, tiling, place(layer, acc, tiling))
     lacking = {reason.level: reason.demand - reason.bound for reason in caught.value.reasons}
     assert lacking == {"input_buffer": 1600 - 64, "accumulator": 1600 - 64}
+
+
+@given(jobs())
+def test_a_table_lies_behind_the_program(job: tuple[Layer, Accelerator, Tiling]) -> None:
+    layer, acc, tiling = job
+    alone, with_table = place(layer, acc, tiling, 5), place(layer, acc, tiling, 5, table=True)
+    beats = acc.table_entries * acc.array.input_bits // acc.beat_bits
+    assert (with_table.program, with_table.scales - alone.scales) == (5, beats)
+    assert program_beats(acc, table=True) - program_beats(acc) == beats
+    program = compile_layer(layer, acc, tiling, with_table, Postprocess(table=True))
+    assert [program["table"], compile_layer(layer, acc, tiling, alone)["table"]] == [1, 0]
+
+
+@pytest.mark.parametrize(("bits", "table", "remedy"), [(16, True, "a narrower design"), (8, False, "table: true")])
+def test_a_table_that_the_design_lacks(bits: int, table: bool, remedy: str) -> None:
+    acc = Accelerator("a", Array(2, 2, input_bits=bits), post_lanes=2, table=table)
+    layer, tiling = Layer.gemm("g", M=3, N=3, K=3), Tiling(1, 1, 1, 3)
+    assert (acc.table_entries, acc.table_beats) == (0, 0)
+    with pytest.raises(InfeasibleError, match=f"activation_table lacks .*{remedy}"):
+        compile_layer(layer, acc, tiling, place(layer, acc, tiling), Postprocess(table=True))
+
+
+def test_roundings_have_a_code() -> None:
+    acc, layer, tiling = Accelerator("a", Array(2, 2), post_lanes=2), Layer.gemm("g", M=3, N=3, K=3), Tiling(1, 1, 1, 3)
+    where = place(layer, acc, tiling)
+    programs = [compile_layer(layer, acc, tiling, where, Postprocess(rounding=name)) for name in ROUNDINGS]
+    assert [program["rounding"] for program in programs] == list(range(len(ROUNDINGS)))
+    with pytest.raises(SpecError, match="half_down"):
+        compile_layer(layer, acc, tiling, where, Postprocess(rounding="half_down"))
 
 
 @given(st.integers(0, 2), st.integers(1, 2**32 - 1))

@@ -82,6 +82,16 @@ def test_no_longer_duration_saves_cycles(job: Job, what: str, data: st.DataObjec
         assert schedule(*job).cycles >= before
 
 
+@given(jobs())
+def test_a_table_is_fetched_before_everything_else(job: Job) -> None:
+    """The program's last beat, three cycles, one request per beat, the last one's data."""
+    layer, acc, tiling = job
+    alone, looked_up = schedule(layer, acc, tiling), schedule(layer, acc, tiling, table=True)
+    more = 3 + (acc.table_beats - 1) * acc.memory.interval + acc.memory.latency
+    beats = acc.table_beats * acc.memory.interval
+    assert looked_up == replace(alone, cycles=alone.cycles + more, bus_busy=alone.bus_busy + beats)
+
+
 @settings(max_examples=60)
 @given(jobs(), st.integers(2, 5))
 def test_bound_never_falls_with_less_bandwidth(job: Job, share: int) -> None:

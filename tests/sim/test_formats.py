@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.arch import Accelerator, Array
-from dataflows.program import place
+from dataflows.arch import Accelerator, Array, Memory
+from dataflows.program import place, program_beats
 from dataflows.tiling import Blocking, Tiling
 from dataflows.workload import Layer
 from sim.formats.dense import memory_image, pack_inputs, pack_weights, unpack_outputs
@@ -28,6 +30,21 @@ def test_lanes_round_trip(bits: int, words: int, lanes: int, seed: int) -> None:
     half = 1 << (bits - 1)
     values = np.random.default_rng(seed).integers(-half, half, (words, lanes))
     assert (unpack_lanes(pack_lanes(values, bits), lanes, bits) == values).all()
+
+
+@given(st.sampled_from((4, 8)), st.sampled_from((4, 16, 128)), st.data())
+def test_a_table_lies_behind_the_program_entry_by_entry(bits: int, bus_bytes: int, data: st.DataObject) -> None:
+    acc = Accelerator("a", Array(2, 2, input_bits=bits, weight_bits=bits), Memory(bus_bytes), post_lanes=2)
+    layer, tiling = Layer.gemm("g", M=3, N=3, K=3, input_bits=bits, weight_bits=bits), Tiling(1, 1, 1, 3)
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    table = rng.permutation(1 << bits) - (1 << bits - 1)
+    image, where, _ = memory_image(layer, acc, tiling, replace(random_tensors(layer, rng), table=table), 9)
+    start = program_beats(acc)
+    number = int.from_bytes(image[start : where.scales - 9].tobytes(), "little")
+    value = data.draw(st.integers(-(1 << bits - 1), (1 << bits - 1) - 1))
+    index = value + (1 << bits - 1)
+    assert number >> bits * index & ((1 << bits) - 1) == int(table[index]) & ((1 << bits) - 1)
+    assert where.scales - where.program == start + max(1, bits * (1 << bits) // (8 * bus_bytes))
 
 
 @settings(max_examples=60)
@@ -97,4 +114,4 @@ def test_image_ends_where_the_outputs_begin() -> None:
     tensors = random_tensors(layer, np.random.default_rng(0))
     image, where, program = memory_image(layer, acc, Tiling(1, 1, 2, 4), tensors)
     assert image.shape == (where.outputs, 16)
-    assert image[: 16].reshape(-1)[:12].tobytes() == np.array(program.words()[:3], dtype="<u4").tobytes()
+    assert image[:16].reshape(-1)[:12].tobytes() == np.array(program.words()[:3], dtype="<u4").tobytes()

@@ -48,13 +48,15 @@ def test_layers_from_the_queue_equal_every_model() -> None:
     dump = found.dump.tobytes()
     wrong = {p.case.name: p.mismatches(ACC, dump[p.outputs - base : p.outputs - base + p.output_bytes]) for p in placed}
     assert set(wrong.values()) == {(0, "")}
-    timings = [schedule(case.layer, ACC, case.tiling) for case in cases]
-    models = [model_counters(case.layer, ACC, case.tiling, timing) for case, timing in zip(cases, timings, strict=True)]
+    timings = [schedule(case.layer, ACC, case.tiling, case.table) for case in cases]
+    models = [
+        model_counters(case.layer, ACC, case.tiling, timing, case.table) for case, timing in zip(cases, timings, strict=True)
+    ]
     for name in set(models[0]) - set(WAITS):
         assert found.totals[name] == sum(model[name] for model in models)
         assert found.last[name] == models[-1][name]
     least = sum(timing.cycles for timing in timings)
-    most = sum(limit(ACC, AXI, case.layer, case.tiling) for case in cases)
+    most = sum(limit(ACC, AXI, case.layer, case.tiling, case.table) for case in cases)
     assert found.totals["axi_read_wait"] == 0, "32 bursts cover the latency"
     assert sum(cycles for cycles in found.layer_cycles if cycles) == found.totals["axi_cycles"]
     assert found.layer_cycles[-1] == found.last["axi_cycles"]
