@@ -160,14 +160,11 @@ class Accelerator:
         Requantisers working side by side; ceil(cols / post_lanes) cycles per output word.
     tile_blocks : int
         Most output-channel blocks (of ``cols``) in one tile: sizes the scale memory.
-<<<<<<< Updated upstream
     channelwise : bool
         Whether there is a path past the array for operations channel by channel: add, multiply, pool (`Layer.op`).
-=======
     table : bool
         Whether every post lane has a memory for an activation table. Designs with inputs of more than
         `MOST_TABLE_BITS` bits have none either way.
->>>>>>> Stashed changes
     """
 
     name: str
@@ -178,11 +175,8 @@ class Accelerator:
     acc_words: int = 256
     post_lanes: int = 4
     tile_blocks: int = 8
-<<<<<<< Updated upstream
     channelwise: bool = True
-=======
     table: bool = True
->>>>>>> Stashed changes
 
     def __post_init__(self) -> None:
         if not self.name or not all(ch.isalnum() or ch in "-_" for ch in self.name):
@@ -193,18 +187,15 @@ class Accelerator:
         _between("acc_words", self.acc_words, max(LEAST_WORDS, least), MOST_ACC_WORDS)
         _between("post_lanes", self.post_lanes, 1, self.array.cols)
         _between("tile_blocks", self.tile_blocks, 1, MOST_TILE_BLOCKS)
-<<<<<<< Updated upstream
         if not isinstance(self.channelwise, bool):
             raise SpecError("channelwise", self.channelwise, "true or false", "say whether the design has the path")
+        if not isinstance(self.table, bool):
+            raise SpecError("table", self.table, "true or false", "say whether the design has activation tables")
 
     @property
     def channel_lanes(self) -> int:
         """Lanes of the path past the array: a lane needs an input and an accumulator."""
         return min(self.array.rows, self.array.cols) if self.channelwise else 0
-=======
-        if not isinstance(self.table, bool):
-            raise SpecError("table", self.table, "true or false", "say whether the design has activation tables")
->>>>>>> Stashed changes
 
     # Word geometry. A word crosses the bus in whole beats; the last beat is padded.
 

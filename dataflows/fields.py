@@ -38,11 +38,8 @@ DENSE_FIELDS: tuple[tuple[str, int], ...] = (
     ("stride_y_pitch", 17), ("dilation_y_pitch", 17),
     ("weight_rows", 9), ("group_rows", 9), ("group_lanes", 9),
     ("input_zero", 16), ("output_zero", 16), ("clip_low", 16), ("clip_high", 16),
-<<<<<<< Updated upstream
     ("op", 3), ("other_zero", 16), ("coefficient_0", COEFFICIENT_BITS), ("coefficient_1", COEFFICIENT_BITS),
-=======
     ("table", 1), ("rounding", 3),
->>>>>>> Stashed changes
 )  # fmt: skip
 
 _SIGNED = (

@@ -14,14 +14,9 @@ from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.fields import DENSE_FIELDS, LEVELS, SIGNED_FIELDS
 from dataflows.mapping import Mapping
-<<<<<<< Updated upstream
+from dataflows.rounding import ROUNDINGS, Rounding
 from dataflows.tiling import Blocking, Tiling, mapping_of, relevant, violations, window
 from dataflows.workload import OPS, Layer
-=======
-from dataflows.rounding import ROUNDINGS, Rounding
-from dataflows.tiling import RELEVANT, Blocking, Tiling, mapping_of, violations, window
-from dataflows.workload import Layer
->>>>>>> Stashed changes
 
 MAGIC = 0x54535953  # "SYST"
 VERSION = 1
@@ -63,41 +58,30 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Postprocess:
-<<<<<<< Updated upstream
     """Layer-wide constants of quantisation.
-=======
-    """Layer-wide constants of quantisation: zero points and clip bounds (integers of the operand width).
->>>>>>> Stashed changes
 
     Attributes
     ----------
     input_zero, output_zero, low, high : int
-<<<<<<< Updated upstream
         Zero points and clip bounds, of the operand width.
     other_zero : int
         Zero point of the second tensor of ``add`` and ``multiply``.
     coefficients : tuple of int
         For ``add``: what the two tensors, less their zero points, are multiplied by; signed, 16 bits each.
-=======
-        Zero points and clip bounds.
     table : bool
         Whether clipped values are looked up in the table that lies behind the program (docs/hardware.md, "Table").
     rounding : str
         How the final shift rounds, see `dataflows.rounding`.
->>>>>>> Stashed changes
     """
 
     input_zero: int = 0
     output_zero: int = 0
     low: int = -128
     high: int = 127
-<<<<<<< Updated upstream
     other_zero: int = 0
     coefficients: tuple[int, int] = (1, 1)
-=======
     table: bool = False
     rounding: Rounding = "single"
->>>>>>> Stashed changes
 
 
 @dataclass(frozen=True, slots=True)
