@@ -10,6 +10,12 @@ from dataflows.errors import SpecError
 PAGE_BYTES = 4096
 """No AXI burst crosses a multiple of this (AMBA AXI specification, A3.4.1)."""
 
+BURST_QUEUE = 4
+"""Complete bursts that wait for their address channel, per direction."""
+
+LEAST_LATENCY = 2
+"""Cycles from an address to its first beat that the memories of the benches take by themselves."""
+
 _RANGES = {
     "queue_depth": (1, 64),
     "burst_beats": (1, 256),
@@ -58,3 +64,8 @@ class AxiOptions:
     def names(cls) -> tuple[str, ...]:
         """Names of all options."""
         return tuple(field.name for field in fields(cls))
+
+
+def write_buffer_beats(burst_beats: int) -> int:
+    """Return the beats that the write buffer holds: two bursts, one leaving while the next one is collected."""
+    return max(4, 2 * burst_beats)

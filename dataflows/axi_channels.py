@@ -2,15 +2,13 @@
 
 Cycles are those of `rtl/shell`: a complete burst is queued in one cycle, at the head of its queue in the next and on the
 address channel in the one after. The memory is `sim/verilog/axi_dram.v`: data of a read burst come `latency` cycles after its
-address, bursts in order and a beat per cycle; a write burst is answered two cycles after its last beat.
+address, bursts in order and a beat per cycle; write data are taken from the cycle of their address on, and answered two cycles
+after the last beat.
 """
 
 from __future__ import annotations
 
-from dataflows.axi import AxiOptions
-
-BURST_QUEUE = 4
-"""Complete bursts that wait for their address channel, per direction."""
+from dataflows.axi import BURST_QUEUE, AxiOptions, write_buffer_beats
 
 _NEVER = -(1 << 60)
 
@@ -103,7 +101,7 @@ class WriteChannel:
     """
 
     def __init__(self, axi: AxiOptions) -> None:
-        self.most, self.depth = axi.write_bursts, write_buffer_beats(axi)
+        self.most, self.depth = axi.write_bursts, write_buffer_beats(axi.burst_beats)
         self.issued = [_NEVER] * BURST_QUEUE
         self.answered = [_NEVER] * self.most
         self.beats = 0
@@ -154,15 +152,10 @@ class WriteChannel:
         if issue > head:
             self.waits.append((head, issue))
         self.issued.append(issue)
-        leaves = max(issue + 2, self._ended + 1)  # on AW, then W
+        leaves = max(issue, self._ended) + 1  # with its address
         self._ended = leaves + beats - 1
         self._sent.append((self.beats - beats, leaves, beats))
         self.answered.append(self._ended + 2)
-
-
-def write_buffer_beats(axi: AxiOptions) -> int:
-    """Return the beats that the write buffer holds: two bursts, one leaving while the next one is collected."""
-    return max(4, 2 * axi.burst_beats)
 
 
 def union_cycles(spans: list[tuple[int, int]]) -> int:

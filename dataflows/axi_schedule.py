@@ -7,21 +7,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dataflows.arch import Accelerator
-from dataflows.axi import AxiOptions
+from dataflows.axi import LEAST_LATENCY, AxiOptions
 from dataflows.axi_port import AxiPort, line
 from dataflows.axi_requests import transactions
 from dataflows.program import LayerProgram, Placement, Postprocess, compile_layer, program_beats
-from dataflows.registers import ALL_COUNTERS
+from dataflows.registers import CAPTURE_CYCLES
 from dataflows.schedule import run_port
 from dataflows.steps import walk
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
-
-LEAST_LATENCY = 2
-"""Cycles from an address to its first beat that `sim/verilog/axi_dram.v` takes by itself."""
-
-BETWEEN_LAYERS = len(ALL_COUNTERS) + 2
-"""Cycles between the last one of a layer and the first one of the next, in which its counters are copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,8 @@ def axi_schedule(
         The shell.
     latency : int, optional
         Cycles from a read address to its first beat, `acc.memory.latency` unless given; at least 2. Further beats follow one
-        per cycle, bursts in order; a write burst is answered two cycles after its last beat (`sim/verilog/axi_dram.v`).
+        per cycle, bursts in order; write data are taken from the cycle of their address on, and answered two cycles after the
+        last beat (`sim/verilog/axi_dram.v`).
     table : bool
         Whether the layer has an activation table, behind its program.
 
@@ -115,4 +110,4 @@ def program_schedule(
 
 def queue_cycles(layers: Sequence[AxiSchedule]) -> int:
     """Return the cycles from the start of the first layer to the end of the last, of layers that wait in the queue."""
-    return sum(layer.axi_cycles for layer in layers) + BETWEEN_LAYERS * (len(layers) - 1)
+    return sum(layer.axi_cycles for layer in layers) + CAPTURE_CYCLES * (len(layers) - 1)

@@ -38,6 +38,9 @@ SHELL_COUNTERS: tuple[tuple[str, str], ...] = (
 
 ALL_COUNTERS = COUNTERS + SHELL_COUNTERS
 
+CAPTURE_CYCLES = len(ALL_COUNTERS) + 2
+"""Cycles of copying the counters of a layer, one after the other: from the last one of the layer to the start of the next."""
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

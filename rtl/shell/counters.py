@@ -12,9 +12,6 @@ from rtl.library import Modules
 from rtl.shell.registers import COUNTER_ADDRESS_BITS
 from rtl.sram import place_sram
 
-CAPTURE_CYCLES = len(ALL_COUNTERS) + 2
-"""Cycles of copying, those of `capture` and `captured` included."""
-
 
 class CounterBanks(wiring.Component):
     """After each layer copy its counters to memory, one per cycle, and add them to the totals.

@@ -9,16 +9,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from dataflows.axi import AxiOptions
+from dataflows.axi import BURST_QUEUE, AxiOptions, write_buffer_beats
 from dataflows.registers import ERROR_CODES
 from rtl.library import Modules, place
 from rtl.shell.bursts import BURST, BurstFormer, write_beat
 from rtl.shell.channel import AddressChannel
 from rtl.shell.ports import CACHE, INCR, master_read, master_write
 from rtl.stream import Queue
-
-BURST_QUEUE = 4
-"""Complete bursts that wait for their address channel."""
 
 
 class WriteBuffer(wiring.Component):
@@ -41,7 +38,7 @@ class WriteBuffer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        depth = max(4, 2 * self.burst_beats)
+        depth = write_buffer_beats(self.burst_beats)
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.beat_bits + 1, depth=depth)
         bursts = Signal(range(depth + 1))
         leaves = Signal()

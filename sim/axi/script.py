@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dataflows.arch import Accelerator
-from dataflows.axi import AxiOptions
+from dataflows.axi import LEAST_LATENCY, AxiOptions
 from dataflows.program import program_beats
 from dataflows.registers import (
     ALL_COUNTERS,
@@ -20,7 +20,7 @@ from dataflows.registers import (
 )
 from sim.axi.place import PlacedCase, base_address
 from sim.bench.axi import Step, counters, step
-from sim.bench.axi_top import FAULTS, LEAST_LATENCY, TRY_CYCLES
+from sim.bench.axi_top import FAULTS, TRY_CYCLES
 from sim.bench.bulk import POISON
 
 BUSY, DONE, EMPTY, ERROR = 1, 2, 4, 8

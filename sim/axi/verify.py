@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dataflows.arch import Accelerator
-from dataflows.axi import AxiOptions
+from dataflows.axi import LEAST_LATENCY, AxiOptions
 from dataflows.bound import bound
 from dataflows.errors import SpecError
 from dataflows.program import program_beats
@@ -22,7 +22,6 @@ from sim.axi.place import PlacedCase, place_cases
 from sim.axi.report import AxiCase, AxiReport
 from sim.axi.script import Script
 from sim.bench.axi import build_axi, run_script
-from sim.bench.axi_top import LEAST_LATENCY
 from sim.cases import LayerCase, random_cases
 from sim.runner import Simulator
 from sim.verify import WAITS, Progress, model_counters

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
-from dataflows.axi import PAGE_BYTES, AxiOptions
+from dataflows.axi import LEAST_LATENCY, PAGE_BYTES, AxiOptions
 from dataflows.errors import CheckFailed, SpecError
 from dataflows.registers import ALL_COUNTERS, LAST_OFFSET, TOTAL_OFFSET, control_registers, counter_offsets
 from sim.bench.axi import build_axi, counters
-from sim.bench.axi_top import FAULTS, LEAST_LATENCY
+from sim.bench.axi_top import FAULTS
 from sim.runner import Simulator, run
 
 MIN_DEPTH = 1 << 18  # beats; smaller runs share one build

@@ -9,9 +9,6 @@ from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
 
 TOP = "axi_bench"
-LEAST_LATENCY = 2
-"""Cycles from AR to R that the memory model takes by itself."""
-
 MONITORED = {"faults": 7, "open_reads": 16, "open_writes": 16, "bursts": 32, "beats": 32, "read_latency": 16}
 TRY_CYCLES = 100
 """Cycles between two looks at a register that is waited for."""

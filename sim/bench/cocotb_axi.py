@@ -15,7 +15,8 @@ from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
 
-from sim.bench.axi_top import LEAST_LATENCY, MONITORED, TRY_CYCLES
+from dataflows.axi import LEAST_LATENCY
+from sim.bench.axi_top import MONITORED, TRY_CYCLES
 from sim.runner import job_directory
 
 PERIOD_NS = 2

@@ -1,8 +1,8 @@
 // Behavioural memory on AXI4, for simulation only: the accelerator's long runs, without a model in Python behind every beat.
 //
 // The first beat of a read burst comes cfg_latency cycles (2 or more) after its address was taken, further beats and further
-// bursts without a gap where they are due; the answer to a write burst two cycles after its last beat. A beat per direction
-// and cycle. ID and order: as bursts come. Addresses below cfg_base or beyond DEPTH beats answer DECERR.
+// bursts without a gap where they are due; write data are taken from the cycle of their address on, the answer comes two cycles
+// after the last beat. A beat per direction and cycle. ID and order: as bursts come. Addresses below cfg_base or beyond DEPTH beats answer DECERR.
 // load and dump: as in dram.v.
 
 module axi_dram #(
@@ -61,7 +61,7 @@ module axi_dram #(
     wire [SLOT:0] writes = write_tail - answer_head;
     assign arready = reads < QUEUE - 1;
     assign awready = writes < QUEUE - 1;
-    assign wready = write_head != write_tail;
+    assign wready = write_head != write_tail || (awvalid && awready);
 
     wire [SLOT-1:0] rh = read_head[SLOT-1:0];
     wire [SLOT-1:0] wh = write_head[SLOT-1:0];
@@ -82,6 +82,11 @@ module axi_dram #(
             rvalid <= 0;
             bvalid <= 0;
         end else begin
+            if (awvalid && awready) begin
+                write_addr[write_tail[SLOT-1:0]] = awaddr;
+                write_id[write_tail[SLOT-1:0]] = awid;
+                write_tail <= write_tail + 1;
+            end
             if (wvalid && wready) begin
                 at = (write_addr[wh] - cfg_base >> SHIFT) + {{(ADDRESS-8){1'b0}}, write_beat};
                 write_bad <= !wlast && (write_bad || write_addr[wh] < cfg_base || at >= DEPTH);
@@ -120,11 +125,6 @@ module axi_dram #(
                 read_id[read_tail[SLOT-1:0]] = arid;
                 read_due[read_tail[SLOT-1:0]] = now + {16'b0, cfg_latency} - 1;
                 read_tail <= read_tail + 1;
-            end
-            if (awvalid && awready) begin
-                write_addr[write_tail[SLOT-1:0]] = awaddr;
-                write_id[write_tail[SLOT-1:0]] = awid;
-                write_tail <= write_tail + 1;
             end
             now = now + 1;
         end

@@ -39,13 +39,13 @@ class Memory:
             self.reads = self.reads[self.rlast :]
         self.bvalid = bool(self.answers) and self.answers[0] <= self.now
         self.answers = self.answers[self.bvalid :]
+        if aw[0]:
+            self.writes.append(aw[1])
         if w[0] and self.writes and w[1]:
             self.writes.pop(0)
             self.answers.append(self.now + 1)
         if ar[0]:
             self.reads.append([ar[1] + 1, self.now + self.latency - 1])
-        if aw[0]:
-            self.writes.append(aw[1])
         self.now += 1
 
 
@@ -86,7 +86,7 @@ def hardware(axi: AxiOptions, latency: int, work: list[Transaction]) -> Seen:
                 ctx.set(master.req_addr, todo[0][1][0])
             for name in ("rvalid", "rlast", "bvalid"):
                 ctx.set(getattr(master, f"m_axi_{name}"), getattr(memory, name))
-            ctx.set(master.m_axi_wready, bool(memory.writes))
+            ctx.set(master.m_axi_wready, bool(memory.writes) or ctx.get(master.m_axi_awvalid))
             if ctx.get(master.rsp_valid):
                 seen.arrived.append(memory.now)
             seen.read_waits += ctx.get(master.read_waits)
@@ -118,7 +118,7 @@ def hardware(axi: AxiOptions, latency: int, work: list[Transaction]) -> Seen:
 
 def model(axi: AxiOptions, latency: int, work: list[Transaction]) -> Seen:
     """Return what `dataflows.axi_port` says about the same."""
-    port, seen, at = AxiPort(axi, latency=latency, bus_bytes=BUS_BYTES, program=line(0, 1), loads=[], stores=[]), Seen(), 0
+    port, seen, at = AxiPort(axi, latency=latency, bus_bytes=BUS_BYTES, programs=[line(0, 1)], loads=[], stores=[]), Seen(), 0
     reads = 0
     for number, (write, shape, addr, gap) in enumerate(work):
         behind = (addresses(shape, addr)[-1] + 1) % ADDRESSES

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.counters import COUNTER_BITS, COUNTERS
-from dataflows.registers import ALL_COUNTERS, MOST_COUNTERS, SHELL_COUNTERS
-from rtl.shell.counters import CAPTURE_CYCLES, CounterBanks
+from dataflows.registers import ALL_COUNTERS, CAPTURE_CYCLES, MOST_COUNTERS, SHELL_COUNTERS
+from rtl.shell.counters import CounterBanks
 
 NUMBER = len(ALL_COUNTERS)
 

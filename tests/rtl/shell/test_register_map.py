@@ -17,6 +17,7 @@ from dataflows.axi import AxiOptions
 from dataflows.counters import parameters
 from dataflows.errors import SpecError
 from dataflows.registers import (
+    CAPTURE_CYCLES,
     ERROR_CODES,
     LAST_OFFSET,
     MAP_BYTES,
@@ -30,7 +31,6 @@ from dataflows.registers import (
 )
 from rtl.accelerator.top import ERROR_PROGRAM
 from rtl.emit import run_yosys
-from rtl.shell.counters import CAPTURE_CYCLES
 from rtl.shell.export import export_axi
 from tests.rtl.lint import lint
 
