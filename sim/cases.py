@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from dataflows.arch import Accelerator
 from dataflows.rounding import ROUNDINGS
 from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, violations
-from dataflows.workload import Layer
+from dataflows.workload import Layer, Op
 from sim.golden.activations import ACTIVATIONS, activation_table
 from sim.tensors import LayerTensors, random_tensors
 
@@ -33,11 +35,12 @@ class LayerCase:
 
 
 def random_cases(acc: Accelerator, number: int, seed: int) -> list[LayerCase]:
-    """Return `number` cases: GEMMs, plain, strided, dilated, grouped and depthwise convolutions in turn."""
+    """Return `number` cases: GEMMs, convolutions and, where the design has the path, operations channel by channel in turn."""
     rng = np.random.default_rng(seed)
     cases = []
+    kinds = KINDS if acc.channelwise else ARRAY_KINDS
     for index in range(number):
-        kind = KINDS[index % len(KINDS)]
+        kind = kinds[index % len(kinds)]
         layer, tiling = _draw(acc, kind, rng)
         tensors = random_tensors(layer, rng, acc_bits=acc.array.acc_bits)
         tensors = finished(tensors, acc, np.random.default_rng((seed, index)))
@@ -61,7 +64,11 @@ def finished(tensors: LayerTensors, acc: Accelerator, rng: np.random.Generator) 
     return replace(tensors, table=table, rounding=ROUNDINGS[rng.integers(len(ROUNDINGS))])
 
 
-KINDS = ("gemm", "conv3x3", "conv1x1", "strided", "depthwise", "dilated", "grouped", "wide_padding", "gemv", "batch")
+ARRAY_KINDS = ("gemm", "conv3x3", "conv1x1", "strided", "depthwise", "dilated", "grouped", "wide_padding", "gemv", "batch")
+CHANNEL_KINDS: dict[str, Op] = {
+    "add": "add", "multiply": "multiply", "maxpool": "max", "avgpool": "average", "global_pool": "average",
+}  # fmt: skip
+KINDS = (*ARRAY_KINDS, *CHANNEL_KINDS)
 
 
 def _draw(acc: Accelerator, kind: str, rng: np.random.Generator) -> tuple[Layer, Tiling]:
@@ -88,6 +95,8 @@ def random_layer(acc: Accelerator, kind: str, rng: np.random.Generator, shrink: 
         return int(rng.integers(1, max(2, round(most * (1 - shrink)) + 1)))
 
     rows, cols = acc.array.rows, acc.array.cols
+    if kind in CHANNEL_KINDS:
+        return _channelwise_layer(kind, size(2.5 * min(rows, cols)), size, rng, _bits(acc))
     channels, filters = size(2.5 * rows), size(2.5 * cols)
     bits = _bits(acc)
     if kind in ("gemm", "gemv"):
@@ -110,6 +119,28 @@ def random_layer(acc: Accelerator, kind: str, rng: np.random.Generator, shrink: 
     return Layer.conv(
         kind, K=filters, C=channels, H=height, W=width, R=taps_y, S=taps_x, stride=stride, padding=pads, dilation=dilation,
         G=groups, N=int(rng.integers(2, 4)) if kind == "batch" else 1, **bits,
+    )  # fmt: skip
+
+
+def _channelwise_layer(
+    kind: str, channels: int, size: Callable[[float], int], rng: np.random.Generator, bits: dict[str, Any]
+) -> Layer:
+    """Draw an operation channel by channel: pools of any window, stride, dilation and padding."""
+    op, images = CHANNEL_KINDS[kind], int(rng.integers(1, 4))
+    height, width = size(12), size(12)
+    two = 2 if op == "add" else 1
+    if op in ("add", "multiply"):
+        return Layer(kind, N=images, G=channels, K=1, C=two, P=height, Q=width, op=op, **bits)
+    if kind == "global_pool":
+        return Layer(kind, N=images, G=channels, K=1, C=1, P=1, Q=1, R=height, S=width, op=op, **bits)
+    taps_y, taps_x, stride_y, stride_x = (int(x) for x in rng.integers(1, 4, 4))
+    down, right = (int(x) for x in rng.integers(1, 3, 2))
+    top, left, bottom, right_pad = (int(x) for x in rng.integers(0, 3, 4))
+    height = max(height, (taps_y - 1) * down + 1 - top - bottom, 1)
+    width = max(width, (taps_x - 1) * right + 1 - left - right_pad, 1)
+    return Layer.conv(
+        kind, K=channels, C=channels, G=channels, H=height, W=width, R=taps_y, S=taps_x, stride=(stride_y, stride_x),
+        dilation=(down, right), padding=(top, left, bottom, right_pad), N=images, op=op, **bits,
     )  # fmt: skip
 
 

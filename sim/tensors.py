@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.errors import SpecError
+from dataflows.fields import COEFFICIENT_BITS
 from dataflows.rounding import ROUNDINGS, Rounding
 from dataflows.workload import Layer
 from sim.golden.requantize import MAX_SHIFT, quantize_multiplier
@@ -24,9 +25,11 @@ class LayerTensors:
     Attributes
     ----------
     inputs : (N, C, H, W) array of int
-        Stored (quantised) values, signed `input_bits`. A GEMM's A (M x K) is (1, K, 1, M).
+        Stored (quantised) values, signed `input_bits`. A GEMM's A (M x K) is (1, K, 1, M). For ``add`` channels of the two
+        tensors take turns: 2 g of the first, 2 g + 1 of the second.
     weights : (K, C / G, R, S) array of int
-        Signed `weight_bits`, zero point 0.
+        Signed `weight_bits`, zero point 0. For ``multiply`` the second tensor, (N * G, 1, 1, 1), with a zero point of its
+        own; for other operations channel by channel none, (0, 1, 1, 1).
     bias : (K,) array of int
         In units of input scale times weight scale; the input zero point is *not* folded in.
     multiplier, shift : (K,) array of int
@@ -39,6 +42,10 @@ class LayerTensors:
         What a clipped value is replaced by, from the lowest stored value on; signed `input_bits`.
     rounding : str
         How the final shift rounds, see `dataflows.rounding`.
+    other_zero_point : int
+        Stored value that means 0 in the second tensor of ``add`` and ``multiply``.
+    coefficients : tuple of int
+        For ``add``: what the two tensors, less their zero points, are multiplied by; signed 16 bits.
     """
 
     inputs: NDArray[np.integer]
@@ -52,18 +59,22 @@ class LayerTensors:
     high: int
     table: NDArray[np.integer] | None = None
     rounding: Rounding = "single"
+    other_zero_point: int = 0
+    coefficients: tuple[int, int] = (1, 1)
 
     def check(self, layer: Layer) -> None:
         """Raise `SpecError` where shapes or ranges are not those of `layer`."""
         channels = layer.G * layer.K
         shapes = {
             "inputs": (layer.N, layer.G * layer.C, layer.H, layer.W),
-            "weights": (channels, layer.C, layer.R, layer.S),
+            "weights": weight_shape(layer),
             "bias": (channels,), "multiplier": (channels,), "shift": (channels,),
         }  # fmt: skip
         widths = {
             "inputs": layer.input_bits, "weights": layer.weight_bits, "input_zero_point": layer.input_bits,
             "output_zero_point": layer.input_bits, "low": layer.input_bits, "high": layer.input_bits,
+            "other_zero_point": layer.weight_bits if layer.op == "multiply" else layer.input_bits,
+            "coefficients": COEFFICIENT_BITS,
         }  # fmt: skip
         if self.table is not None:
             shapes["table"], widths["table"] = (1 << layer.input_bits,), layer.input_bits
@@ -73,7 +84,7 @@ class LayerTensors:
                 raise SpecError(f"{layer.name}.{name}", found, f"shape {shape}", "reshape the tensor")
         for name, width in widths.items():
             value = np.asarray(getattr(self, name))
-            if value.min() < -(1 << (width - 1)) or value.max() >= 1 << (width - 1):
+            if value.size and (value.min() < -(1 << (width - 1)) or value.max() >= 1 << (width - 1)):
                 found = [int(value.min()), int(value.max())]
                 raise SpecError(f"{layer.name}.{name}", found, f"signed {width}-bit values", "requantise")
         for name, least, most in (("shift", 1, MAX_SHIFT), ("multiplier", 0, (1 << 32) - 1)):
@@ -84,6 +95,13 @@ class LayerTensors:
             raise SpecError(f"{layer.name}.rounding", self.rounding, ", ".join(ROUNDINGS), "round in one of these ways")
         if self.low > self.high:
             raise SpecError(f"{layer.name}.low", self.low, f"at most high = {self.high}", "swap the bounds")
+
+
+def weight_shape(layer: Layer) -> tuple[int, int, int, int]:
+    """Return the shape of `LayerTensors.weights`."""
+    if layer.op == "mac":
+        return (layer.G * layer.K, layer.C, layer.R, layer.S)
+    return (layer.weight_words, 1, 1, 1)
 
 
 def random_tensors(layer: Layer, rng: np.random.Generator, *, acc_bits: int = 32) -> LayerTensors:
@@ -105,7 +123,11 @@ def random_tensors(layer: Layer, rng: np.random.Generator, *, acc_bits: int = 32
     bits, channels = layer.input_bits, layer.G * layer.K
     half = 1 << (bits - 1)
     input_zero = int(rng.integers(-half, half))
-    deviation = _deviation(layer, input_zero)
+    other_zero = int(rng.integers(-half, half)) if layer.op == "add" else 0
+    if layer.op == "multiply":
+        other_zero = int(rng.integers(-(1 << layer.weight_bits - 1), 1 << layer.weight_bits - 1))
+    coefficients = _coefficients(rng) if layer.op == "add" else (1, 1)
+    deviation = _deviation(layer, input_zero, other_zero, coefficients)
     bias = rng.normal(0, deviation, channels).astype(np.int64)
     wild = rng.random(channels) < 1 / 8
     edge = 1 << (acc_bits - 1)
@@ -115,7 +137,7 @@ def random_tensors(layer: Layer, rng: np.random.Generator, *, acc_bits: int = 32
     output_zero = int(rng.integers(-half, half)) if layer.activation == "none" else int(rng.integers(-half, 0))
     return LayerTensors(
         inputs=_operands((layer.N, layer.G * layer.C, layer.H, layer.W), bits, rng),
-        weights=_operands((channels, layer.C, layer.R, layer.S), layer.weight_bits, rng),
+        weights=_operands(weight_shape(layer), layer.weight_bits, rng),
         bias=np.clip(bias, -edge, edge - 1),
         multiplier=np.array([q for q, _ in pairs], np.int64),
         shift=np.array([t for _, t in pairs], np.int64),
@@ -123,7 +145,8 @@ def random_tensors(layer: Layer, rng: np.random.Generator, *, acc_bits: int = 32
         output_zero_point=output_zero,
         low=-half if layer.activation == "none" else output_zero,
         high=int(rng.integers(output_zero + 1, half)) if layer.activation == "relu6" else half - 1,
-    )
+        other_zero_point=other_zero, coefficients=coefficients,
+    )  # fmt: skip
 
 
 def _operands(shape: tuple[int, ...], bits: int, rng: np.random.Generator) -> NDArray[np.integer]:
@@ -134,9 +157,23 @@ def _operands(shape: tuple[int, ...], bits: int, rng: np.random.Generator) -> ND
     return values
 
 
-def _deviation(layer: Layer, input_zero: int) -> float:
-    """Return the standard deviation of a layer's sums for uniform operands."""
+def _coefficients(rng: np.random.Generator) -> tuple[int, int]:
+    """Return two coefficients of an addition: of any size and sign, and often at the ends of their range."""
+    edge = 1 << (COEFFICIENT_BITS - 1)
+    first, second = (int(rng.choice([1, -edge, edge - 1, int(rng.integers(-edge, edge))])) for _ in range(2))
+    return first, second
+
+
+def _deviation(layer: Layer, input_zero: int, other_zero: int, coefficients: tuple[int, int]) -> float:
+    """Return the standard deviation of a layer's sums for uniform operands, or a bound where the largest is kept."""
     spread = (1 << layer.input_bits) ** 2 / 12 + input_zero**2
+    if layer.op == "add":
+        other = (1 << layer.input_bits) ** 2 / 12 + other_zero**2
+        return math.sqrt(spread * coefficients[0] ** 2 + other * coefficients[1] ** 2) + 1
+    if layer.op == "multiply":
+        return math.sqrt(spread * ((1 << layer.weight_bits) ** 2 / 12 + other_zero**2))
+    if layer.op != "mac":
+        return math.sqrt(spread * (layer.R * layer.S if layer.op == "average" else 1))
     return math.sqrt(layer.C * layer.R * layer.S * spread * (1 << layer.weight_bits) ** 2 / 12)
 
 

@@ -1,14 +1,19 @@
-"""Array with what feeds and empties it: input and weight buffers, issue engine, edges, accumulator banks."""
+"""Array with what feeds and empties it, or passes it by: buffers, issue engines, edges, lanes, accumulator banks."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from dataflows.arch import Accelerator
+from dataflows.workload import OPS
 from rtl.accelerator.accumulator import Accumulator
+from rtl.accelerator.channelwise import IssueChoice
 from rtl.accelerator.issue import StationaryOutputIssue, StationaryWeightIssue
+from rtl.accelerator.lanes import ChannelLanes
 from rtl.accelerator.layouts import COMPUTE, PROGRAM
 from rtl.accelerator.weights import WeightLanes
 from rtl.array import ArrayPlan, PEArray
@@ -65,14 +70,15 @@ class Core(wiring.Component):
         plan = ArrayPlan.of(shape)
         array = place(self.modules, m, "array", "array", PEArray, plan=plan, modules=self.modules)
         kind = StationaryOutputIssue if plan.outputs_stay else StationaryWeightIssue
-        issue = place(
-            self.modules, m, "issue", "issue", kind,
-            rows=shape.rows, south_delay=EDGE_DELAY + plan.south_latency - 1, modules=self.modules,
-        )  # fmt: skip
+        sizes = {"rows": shape.rows, "south_delay": EDGE_DELAY + plan.south_latency - 1}
+        if acc.channelwise:
+            issue = place(self.modules, m, "issue", "issue", IssueChoice, kind=kind, **sizes, modules=self.modules)
+        else:
+            issue = place(self.modules, m, "issue", "issue", kind, **sizes, modules=self.modules)
         lanes = place(self.modules, m, "lanes", "weight_lanes", WeightLanes, rows=shape.rows, cols=shape.cols)
         banks = place(
             self.modules, m, "banks", "accumulator_banks", Accumulator,
-            cols=shape.cols, words=acc.acc_words, acc_bits=shape.acc_bits, modules=self.modules,
+            cols=shape.cols, words=acc.acc_words, acc_bits=shape.acc_bits, channelwise=acc.channelwise, modules=self.modules,
         )  # fmt: skip
         inputs = place_sram(self.modules, m, "input_buffer", depth=2 * acc.input_words, width=acc.input_word_bits)
         weights = place_sram(self.modules, m, "weight_buffer", depth=2 * acc.weight_words, width=acc.weight_word_bits)
@@ -87,7 +93,7 @@ class Core(wiring.Component):
             weights.we.eq(self.weight_write), weights.waddr.eq(self.weight_write_addr),
             weights.wdata.eq(self.weight_write_data), weights.re.eq(issue.weight_read),
             weights.raddr.eq(issue.weight_addr + Mux(issue.weight_half, acc.weight_words, 0)),
-            banks.ctl.eq(issue.acc), banks.south.eq(array.south), self.tile_done.eq(banks.tile_done),
+            banks.ctl.eq(issue.acc), self.tile_done.eq(banks.tile_done),
             banks.post_read.eq(self.post_read), banks.post_half.eq(self.post_half), banks.post_addr.eq(self.post_addr),
             self.post_data.eq(banks.post_data),
             self.input_read.eq(issue.input_read), self.weight_read.eq(issue.weight_read), self.acc_write.eq(issue.acc.valid),
@@ -95,11 +101,28 @@ class Core(wiring.Component):
             self.busy.eq(issue.busy), self.wait_load.eq(issue.wait_load), self.wait_acc.eq(issue.wait_acc),
         ]  # fmt: skip
         self._edges(m, issue, lanes, inputs.rdata, weights.rdata, array)
+        if acc.channelwise:
+            self._past(m, issue, inputs.rdata, weights.rdata, array.south, banks)
+        else:
+            m.d.comb += banks.south.eq(array.south)
         return m
 
-    def _edges(
-        self, m: Module, issue: wiring.Component, lanes: WeightLanes, input_word: Signal, weight_word: Signal, array: PEArray
-    ) -> None:
+    def _past(self, m: Module, issue: Any, input_word: Signal, weight_word: Signal, south: Signal, banks: Any) -> None:
+        """Put lanes between the buffers and the banks, and choose them while a layer goes past the array."""
+        acc, shape = self.acc, self.acc.array
+        channels = place(
+            self.modules, m, "channels", "channel_lanes", ChannelLanes, lanes=acc.channel_lanes, input_bits=shape.input_bits,
+            weight_bits=shape.weight_bits, acc_bits=shape.acc_bits, modules=self.modules,
+        )  # fmt: skip
+        m.d.comb += [
+            channels.prog.eq(self.prog), channels.pad.eq(delay(m, issue.pad, 1, "channel_pad")),
+            channels.first.eq(delay(m, issue.channel_first, 1, "channel_first")),
+            channels.word.eq(input_word), channels.factors.eq(weight_word),
+            banks.level.eq(issue.past), banks.maximum.eq(self.prog.op == OPS.index("max")),
+            banks.south.eq(Mux(issue.past, channels.terms, south)),
+        ]  # fmt: skip
+
+    def _edges(self, m: Module, issue: Any, lanes: WeightLanes, input_word: Signal, weight_word: Signal, array: PEArray) -> None:
         """Put padding and lane masks in place and register words and controls at the array's edge."""
         shape = self.acc.array
         pad = delay(m, issue.pad, 1, "pad")
@@ -107,11 +130,14 @@ class Core(wiring.Component):
         zero = self.prog.input_zero[: shape.input_bits]
         west = Signal(self.acc.input_word_bits, reset_less=True)
         north = Signal(self.acc.weight_word_bits, reset_less=True)
-        m.d.sync += west.eq(Mux(pad, Cat([zero] * shape.rows), input_word))
+        stands = issue.past if self.acc.channelwise else Const(0)  # what goes past the array moves nothing in it
+        with m.If(~stands):
+            m.d.sync += west.eq(Mux(pad, Cat([zero] * shape.rows), input_word))
         kept = [
             Mux(mask[j], weight_word.word_select(j, shape.weight_bits), Const(0, shape.weight_bits)) for j in range(shape.cols)
         ]
-        m.d.sync += north.eq(Cat(kept))
+        with m.If(~stands):
+            m.d.sync += north.eq(Cat(kept))
         m.d.comb += [
             array.west.eq(west), array.north.eq(north),
             array.first.eq(delay(m, issue.first, EDGE_DELAY, "first", reset=True)),

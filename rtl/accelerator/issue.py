@@ -1,7 +1,8 @@
 """Issue engines: decide, cycle by cycle, what enters the array and where its results go.
 
-Which engine an array gets follows from its relation: one for operands that stay in the PEs over a wave, one for
-outputs that do. A *wave* is the run of cycles over which the stationary tensor stays.
+Operations channel by channel have an engine of their own (`rtl.accelerator.channelwise`). Which other engine an array gets
+follows from its relation: one for operands that stay in the PEs over a wave, one for outputs that do. A *wave* is the run
+of cycles over which the stationary tensor stays.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ ACC = data.StructLayout({"valid": 1, "first": 1, "half": 1, "addr": 16, "tag": 1
 """One accumulation: `first` overwrites; `tag` marks the last one of an output tile."""
 
 
-class Issue(wiring.Component):
-    """What both engines share: taking steps, and the two walks that form input addresses.
+MEMBERS: dict[str, wiring.Member] = {
+    "steps": In(stream.Signature(COMPUTE)), "prog": In(PROGRAM), "reset": In(1),
+    "loaded": In(1), "acc_free": In(1), "issued": Out(1),
+    "input_read": Out(1), "input_half": Out(1), "input_addr": Out(17), "pad": Out(1),
+    "weight_read": Out(1), "weight_half": Out(1), "weight_addr": Out(17), "acc": Out(ACC),
+    "busy": Out(1), "wait_load": Out(1), "wait_acc": Out(1),
+}  # fmt: skip
+"""Ports of every engine, see `Issue`."""
 
-    Parameters
-    ----------
-    rows : int
-        Array rows, also lanes of an input word.
-    south_delay : int
-        Cycles from issue to the cycle before the result is at the array's south edge.
+
+class Issue(wiring.Component):
+    """What all engines share: taking steps, and the two walks that form input addresses.
 
     Members
     -------
@@ -38,28 +42,16 @@ class Issue(wiring.Component):
     input_read, input_addr, pad : Out
         Read of the input buffer; `pad` stands for a read outside the image.
     weight_read, weight_addr : Out
-        Read of the weight buffer, with `row` looked up in `WeightLanes` outside.
-    first, take, slot : Out
-        Array controls of the same cycle; `slot` is `rows` in cycles that present no input word.
+        Read of the weight buffer.
     acc : Out(ACC)
         Accumulation, in time for column 0.
     busy, wait_load, wait_acc : Out(1)
         For the performance counters.
     """
 
-    def __init__(self, *, rows: int, south_delay: int, modules: Modules | None = None) -> None:
-        self.rows, self.south_delay, self.modules = rows, south_delay, modules
-        super().__init__(
-            {
-                "steps": In(stream.Signature(COMPUTE)), "prog": In(PROGRAM), "reset": In(1),
-                "loaded": In(1), "acc_free": In(1), "issued": Out(1),
-                "input_read": Out(1), "input_half": Out(1), "input_addr": Out(17), "pad": Out(1),
-                "row": Out(range(max(2, rows))), "row_word": In(range(max(2, rows))), "row_used": In(1),
-                "weight_read": Out(1), "weight_half": Out(1), "weight_addr": Out(17),
-                "first": Out(1), "take": Out(1), "slot": Out(range(rows + 1)), "acc": Out(ACC),
-                "busy": Out(1), "wait_load": Out(1), "wait_acc": Out(1),
-            }
-        )  # fmt: skip
+    def __init__(self, *, modules: Modules | None = None, **more: wiring.Member) -> None:
+        self.modules = modules
+        super().__init__({**MEMBERS, **more})
 
     def _walks(self, m: Module, step: data.View) -> tuple[PixelWalk, TapWalk]:
         pixels = place(self.modules, m, "pixels", "pixel_walk", PixelWalk)
@@ -106,7 +98,33 @@ class Issue(wiring.Component):
                 m.next = "SETUP"
 
 
-class StationaryWeightIssue(Issue):
+class ArrayIssue(Issue):
+    """What engines that feed the array share.
+
+    Parameters
+    ----------
+    rows : int
+        Array rows, also lanes of an input word.
+    south_delay : int
+        Cycles from issue to the cycle before the result is at the array's south edge.
+
+    Members
+    -------
+    row, row_word, row_used : Out, In, In
+        Channel lane whose weights are read, looked up in `WeightLanes` outside.
+    first, take, slot : Out
+        Array controls of the same cycle; `slot` is `rows` in cycles that present no input word.
+    """
+
+    def __init__(self, *, rows: int, south_delay: int, modules: Modules | None = None, **more: wiring.Member) -> None:
+        self.rows, self.south_delay = rows, south_delay
+        super().__init__(
+            modules=modules, row=Out(range(max(2, rows))), row_word=In(range(max(2, rows))), row_used=In(1),
+            first=Out(1), take=Out(1), slot=Out(range(rows + 1)), **more,
+        )  # fmt: skip
+
+
+class StationaryWeightIssue(ArrayIssue):
     """Weights stay: load `rows` weight words, then stream the tile's pixels past them, wave after wave.
 
     The next wave's weights are loaded while the current one streams (dense reference, 2.2): a step of F waves of M
@@ -172,7 +190,7 @@ class StationaryWeightIssue(Issue):
         return m
 
 
-class StationaryOutputIssue(Issue):
+class StationaryOutputIssue(ArrayIssue):
     """Outputs stay: stream all taps and channels of `rows` pixels, then drain them while the next wave runs.
 
     An input word holds `rows` channels of one pixel and feeds its row for `rows` cycles; the rows take turns
@@ -258,4 +276,4 @@ class StationaryOutputIssue(Issue):
         ]  # fmt: skip
 
 
-__all__ = ["ACC", "Issue", "StationaryOutputIssue", "StationaryWeightIssue"]
+__all__ = ["ACC", "MEMBERS", "ArrayIssue", "Issue", "StationaryOutputIssue", "StationaryWeightIssue"]

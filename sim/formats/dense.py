@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,10 @@ from sim.tensors import LayerTensors
 
 
 def _input_planes(layer: Layer, acc: Accelerator, inputs: NDArray) -> NDArray:
-    """(N, C_total, H, W) to (N * planes, H, W, rows), unused lanes 0."""
+    """(N, C_total, H, W) to (N * planes, H, W, rows), unused lanes 0; one tensor after the other where there are two."""
+    if layer.op == "add":
+        one = replace(layer, op="max", C=1)
+        return np.concatenate([_input_planes(one, acc, inputs[:, operand::2]) for operand in range(2)])
     blocking = Blocking.of(layer, acc)
     rows = acc.array.rows
     per_block = blocking.packed * layer.C if blocking.packed > 1 else rows
@@ -33,14 +37,21 @@ def _input_planes(layer: Layer, acc: Accelerator, inputs: NDArray) -> NDArray:
 
 
 def pack_inputs(layer: Layer, acc: Accelerator, inputs: NDArray) -> NDArray[np.uint8]:
-    """Pack an input tensor, shape (N, G * C, H, W), to (beats, bus_bytes)."""
+    """Pack an input tensor, shape (N, G * C, H, W), to (beats, bus_bytes); for ``add`` both tensors."""
     planes = _input_planes(layer, acc, inputs)
     packed = pack_lanes(planes.reshape(-1, acc.array.rows).astype(np.int64), acc.array.input_bits)
     return to_beats(packed, acc.memory.bus_bytes)
 
 
 def pack_weights(layer: Layer, acc: Accelerator, tiling: Tiling, weights: NDArray) -> NDArray[np.uint8]:
-    """Pack weights, shape (G * K, C, R, S), tile by tile to (beats, bus_bytes); tiles of a short last K tile leave gaps."""
+    """Pack weights, shape (G * K, C, R, S), tile by tile to (beats, bus_bytes); tiles of a short last K tile leave gaps.
+
+    The factors of ``multiply``, (N * G, 1, 1, 1), lie like a tensor of 1 x 1 pixels.
+    """
+    if layer.op == "multiply":
+        factors = np.asarray(weights, np.int64).reshape(layer.N, layer.G)
+        words = np.concatenate([_channel_blocks(layer, acc, image) for image in factors])
+        return to_beats(pack_lanes(words, acc.array.weight_bits), acc.memory.bus_bytes)
     blocking = Blocking.of(layer, acc)
     cols, rows_kept = acc.array.cols, blocking.weight_rows
     taps = layer.R * layer.S
@@ -92,7 +103,9 @@ def _channel_blocks(layer: Layer, acc: Accelerator, values: NDArray) -> NDArray:
 
 def pack_scales(layer: Layer, acc: Accelerator, tensors: LayerTensors) -> NDArray[np.uint8]:
     """Pack bias (zero point folded in), multiplier and shift per output channel to (beats, bus_bytes)."""
-    bias = fold_zero_point(tensors.bias, tensors.weights, tensors.input_zero_point)
+    bias = np.asarray(tensors.bias, dtype=np.int64)
+    if layer.op == "mac":  # channel by channel, hardware subtracts zero points itself
+        bias = fold_zero_point(bias, tensors.weights, tensors.input_zero_point)
     lanes, groups = acc.post_lanes, acc.post_groups
     fields = []
     for values, bits in ((bias, acc.array.acc_bits), (tensors.multiplier, 32), (tensors.shift, 8)):
@@ -140,18 +153,17 @@ def memory_image(
     has_table = tensors.table is not None
     where = place(layer, acc, tiling, base, has_table)
     post = Postprocess(
-        tensors.input_zero_point, tensors.output_zero_point, tensors.low, tensors.high, table=has_table, rounding=tensors.rounding
-    )
+        tensors.input_zero_point, tensors.output_zero_point, tensors.low, tensors.high, tensors.other_zero_point,
+        tensors.coefficients, has_table, tensors.rounding,
+    )  # fmt: skip
     program = compile_layer(layer, acc, tiling, where, post)
     words = np.array(program.words(), dtype="<u4").view(np.uint8)
     size = acc.memory.bus_bytes
     image = np.zeros((where.outputs - base, size), dtype=np.uint8)
     image.reshape(-1)[: len(words)] = words  # the program comes first
-    parts = [
-        (where.scales, pack_scales(layer, acc, tensors)),
-        (where.weights, pack_weights(layer, acc, tiling, tensors.weights)),
-        (where.inputs, pack_inputs(layer, acc, tensors.inputs)),
-    ]
+    parts = [(where.scales, pack_scales(layer, acc, tensors)), (where.inputs, pack_inputs(layer, acc, tensors.inputs))]
+    if tensors.weights.size:
+        parts.append((where.weights, pack_weights(layer, acc, tiling, tensors.weights)))
     if tensors.table is not None:
         parts.append((where.program + program_beats(acc), pack_table(acc, tensors.table)))
     for start, beats in parts:

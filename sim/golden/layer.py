@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dataflows.workload import Layer
 from sim.golden.accumulate import conv, wrap
+from sim.golden.channelwise import channel_sums
 from sim.golden.requantize import Mode, requantize
 from sim.tensors import LayerTensors
 
@@ -14,11 +15,22 @@ from sim.tensors import LayerTensors
 def golden_accumulators(layer: Layer, tensors: LayerTensors) -> NDArray[np.int64]:
     """Return the exact sums with bias, (N, K, P, Q), not wrapped; the definition, with the zero point where it belongs."""
     tensors.check(layer)
+    if layer.op != "mac":
+        return channel_sums(layer, centred_operands(layer, tensors), tensors.coefficients) + tensors.bias[:, None, None]
     centred = tensors.inputs.astype(np.int64) - tensors.input_zero_point
     sums = conv(
         centred, tensors.weights, stride=layer.stride, dilation=layer.dilation, padding=layer.padding, groups=layer.G
     )[:, :, : layer.P, : layer.Q]  # fmt: skip
     return sums + tensors.bias[:, None, None]
+
+
+def centred_operands(layer: Layer, tensors: LayerTensors) -> list[NDArray[np.int64]]:
+    """Return the operands of an operation channel by channel less their zero points, as `channel_sums` takes them."""
+    x, zero, other_zero = tensors.inputs.astype(np.int64), tensors.input_zero_point, tensors.other_zero_point
+    if layer.op == "add":
+        return [x[:, 0::2] - zero, x[:, 1::2] - other_zero]
+    factors = tensors.weights.astype(np.int64).reshape(layer.N, -1, 1, 1)
+    return [x - zero, *([factors - other_zero] if layer.op == "multiply" else [])]
 
 
 def golden_layer(layer: Layer, tensors: LayerTensors, *, acc_bits: int = 32, mode: Mode | None = None) -> NDArray[np.int64]:

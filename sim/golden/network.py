@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dataflows.errors import SpecError
 from dataflows.graph import Graph, GraphOp, GraphTensor
-from dataflows.workload import Layer
 from sim.golden.accumulate import wrap
+from sim.golden.channelwise import channel_sums
 from sim.golden.layer import golden_layer
 from sim.golden.requantize import requantize
 from sim.tensors import LayerTensors
@@ -99,40 +99,6 @@ def golden_op(graph: Graph, op: GraphOp, stored: OpTensors, operands: list[Integ
     if stored.table is None or stored.table.shape != (1 << layer.input_bits,):
         raise SpecError(f"tensors.{layer.name}.table", None, f"{1 << layer.input_bits} entries", "quantise the network again")
     return stored.table.astype(np.int64)[values + (1 << (layer.input_bits - 1))]
-
-
-def channel_sums(layer: Layer, centred: list[Integers], coefficients: tuple[int, int]) -> Integers:
-    """Return the accumulators of an operation channel by channel, (N, G, P, Q), not wrapped.
-
-    Parameters
-    ----------
-    layer : Layer
-        Its `op` is not ``mac``.
-    centred : list of arrays
-        Operands less their zero points.
-    coefficients : tuple of int
-        Of ``add``.
-    """
-    if layer.op == "add":
-        return centred[0] * coefficients[0] + centred[1] * coefficients[1]
-    if layer.op == "multiply":
-        return centred[0] * centred[1]
-    windows = _windows(layer, centred[0])
-    return windows.max(axis=(-2, -1)) if layer.op == "max" else windows.sum(axis=(-2, -1))
-
-
-def _windows(layer: Layer, centred: Integers) -> Integers:
-    """Return what every output pixel sees, (N, G, P, Q, R, S).
-
-    Padding is 0 in sums; maxima ignore it, as any pixel beats the least value there can be.
-    """
-    top, left, bottom, right = layer.padding
-    fill = -(1 << layer.input_bits) if layer.op == "max" else 0
-    padded = np.pad(centred, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
-    reach = [(taps - 1) * gap + 1 for taps, gap in zip((layer.R, layer.S), layer.dilation, strict=True)]
-    seen = np.lib.stride_tricks.sliding_window_view(padded, tuple(reach), axis=(2, 3))
-    seen = seen[:, :, :: layer.stride[0], :: layer.stride[1], :: layer.dilation[0], :: layer.dilation[1]]
-    return seen[:, :, : layer.P, : layer.Q]
 
 
 def _stored(values: NDArray[np.integer] | None, tensor: GraphTensor) -> Integers:
