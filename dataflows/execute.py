@@ -1,8 +1,9 @@
 """The walker: the same counts by brute force (the executed view), for small layers.
 
 It walks tiles and loops one by one, moves sets of coordinates between levels and counts every word that moves; the
-registers of the array are walked by `dataflows.walk_registers`. It shares no code with the closed form of
-`dataflows.counts`; it also checks that whatever is read is there, and that every multiply-accumulate happens once.
+registers of the array are walked by `dataflows.walk_registers`, those past it by `dataflows.walk_lanes`. It shares no code
+with the closed form of `dataflows.counts`; it also checks that whatever is read is there, and that every multiply-accumulate
+happens once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from itertools import product
 from dataflows.arch import Accelerator
 from dataflows.errors import CheckFailed
 from dataflows.tiling import Blocking, Tiling
+from dataflows.walk_lanes import lane_latches
 from dataflows.walk_registers import register_latches
 from dataflows.walk_steps import Step, steps
 from dataflows.workload import Layer
@@ -51,7 +53,8 @@ def walk(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0)
         level: {name: {kind: walker.tally[level, name, kind] for kind in ("reads", "writes")} for name in names}
         for level, names in TENSORS.items()
     }
-    return Walk(levels, register_latches(layer, acc, tiling), walker.macs)
+    latches = register_latches if layer.op == "mac" else lane_latches
+    return Walk(levels, latches(layer, acc, tiling), walker.macs)
 
 
 @dataclass(slots=True)
