@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dataflows.arch import MOST_PE_STAGES, Accelerator, Array, Memory
 from dataflows.tiling import OUTER_DIMS, Blocking, Tiling
-from dataflows.workload import Layer
+from dataflows.workload import OPS, Layer
 
 
 @st.composite
@@ -27,6 +27,22 @@ def layers(draw: st.DrawFn, most: int = 6) -> Layer:
     return Layer(
         kind, N=draw(st.integers(1, 2)), G=groups, C=channels[0], K=channels[1], P=out[0], Q=out[1], R=taps[0], S=taps[1],
         H=image[0], W=image[1], stride=stride, dilation=dilation, padding=padding,
+    )  # fmt: skip
+
+
+@st.composite
+def operations(draw: st.DrawFn, most: int = 6) -> Layer:
+    """Operations channel by channel: two tensors added or multiplied, pools, all of any stride and padding."""
+    op = draw(st.sampled_from(OPS[1:]))
+    pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    taps, dilation = (draw(pair), draw(pair)) if op in ("max", "average") else ((1, 1), (1, 1))
+    stride, padding = draw(pair), draw(st.tuples(*[st.integers(0, 5)] * 4))
+    out = draw(st.tuples(st.integers(1, most), st.integers(1, most)))
+    reach = [(out[i] - 1) * stride[i] + (taps[i] - 1) * dilation[i] + 1 for i in range(2)]
+    image = [max(1, reach[i] - padding[i] - padding[i + 2]) + draw(st.integers(0, 2)) for i in range(2)]
+    return Layer(
+        op, N=draw(st.integers(1, 3)), G=draw(st.integers(1, 20)), C=2 if op == "add" else 1, K=1, P=out[0], Q=out[1], R=taps[0],
+        S=taps[1], H=image[0], W=image[1], stride=stride, dilation=dilation, padding=padding, op=op,
     )  # fmt: skip
 
 
@@ -56,7 +72,17 @@ def tilings(draw: st.DrawFn, layer: Layer, acc: Accelerator) -> Tiling:
 
 
 @st.composite
-def jobs(draw: st.DrawFn) -> tuple[Layer, Accelerator, Tiling]:
-    """A layer, an accelerator and a tiling of one on the other."""
-    layer, acc = draw(layers()), draw(accelerators())
+def jobs(draw: st.DrawFn, of: st.SearchStrategy[Layer] | None = None) -> tuple[Layer, Accelerator, Tiling]:
+    """A layer, a convolution or GEMM unless others are asked for, an accelerator and a tiling of one on the other."""
+    layer, acc = draw(layers() if of is None else of), draw(accelerators())
     return layer, acc, draw(tilings(layer, acc))
+
+
+def any_layers(most: int = 6) -> st.SearchStrategy[Layer]:
+    """Everything that the accelerator can run."""
+    return st.one_of(layers(most), layers(most), operations(most))
+
+
+def any_jobs() -> st.SearchStrategy[tuple[Layer, Accelerator, Tiling]]:
+    """The same on an accelerator under a tiling."""
+    return jobs(any_layers())

@@ -15,25 +15,26 @@ from dataflows.program import program_beats
 from dataflows.schedule import schedule
 from dataflows.tiling import Blocking, Tiling
 from dataflows.workload import Layer
-from tests.strategies import jobs
+from tests.strategies import any_jobs, jobs
 
 
 def summed(layer, acc, tiling):
     """The issue slots of every step, one by one."""
     blocking, rows = Blocking.of(layer, acc), acc.array.rows
-    packed = blocking.packed > 1
-    total = blocking.group_blocks if packed else blocking.k_blocks
+    packed, total = blocking.walks_groups, blocking.walked
 
     def sizes(whole, tile):
         return [min(tile, whole - start) for start in range(0, whole, tile)]
 
-    images = layer.N * (1 if packed else layer.G)
+    images = layer.N * (1 if packed else blocking.group_blocks)
     cycles = 0
     for blocks, channels, p, q in product(
         sizes(total, tiling.blocks), sizes(blocking.c_blocks, tiling.c_blocks), sizes(layer.P, tiling.p), sizes(layer.Q, tiling.q)
     ):
         pixels, folds = p * q, blocks * channels * layer.R * layer.S
-        if acc.array.dataflow == "ws":
+        if layer.op != "mac":
+            cycles += folds * pixels
+        elif acc.array.dataflow == "ws":
             cycles += rows + (folds - 1) * max(pixels, rows) + pixels
         else:
             cycles += math.ceil(pixels / rows) * folds * rows + rows
@@ -41,13 +42,13 @@ def summed(layer, acc, tiling):
 
 
 @settings(max_examples=200)
-@given(jobs())
+@given(any_jobs())
 def test_compute_is_the_sum_over_steps(job):
     assert compute_cycles(*job) == summed(*job)
 
 
 @settings(max_examples=100)
-@given(jobs())
+@given(any_jobs())
 def test_bound_is_no_less_than_ideal_work(job):
     layer, acc, tiling = job
     limits = bound(layer, acc, tiling)
@@ -68,7 +69,7 @@ def test_dram_bound_scales_with_interval():
 
 
 @settings(max_examples=200)
-@given(jobs())
+@given(any_jobs())
 def test_chain_ends_add_up_over_a_single_tile(job):
     """With one tile there is nothing to overlap: the chain holds every beat and every post-processing cycle."""
     layer, acc, _ = job
@@ -97,7 +98,7 @@ def test_first_tile_is_the_compute_of_its_own_layer(job):
 
 
 @settings(max_examples=200)
-@given(jobs())
+@given(any_jobs())
 def test_bound_is_never_above_the_schedule(job):
     _layer, acc, _tiling = job
     assert bound(*job, program_beats=program_beats(acc)).cycles <= schedule(*job).cycles
@@ -115,7 +116,7 @@ def test_bound_is_close_to_the_schedule_of_full_size_layers(dataflow, interval):
 
 
 @settings(max_examples=100)
-@given(jobs())
+@given(any_jobs())
 def test_first_load_and_last_tile_are_the_walkers(job):
     layer, acc, tiling = job
     walker = _Walker(layer, acc, tiling)

@@ -10,7 +10,7 @@ from dataflows.execute import _Walker, walk
 from dataflows.problem import problem, taps_in_image, tiles
 from dataflows.tiling import Blocking, Tiling
 from dataflows.workload import Layer
-from tests.strategies import jobs
+from tests.strategies import any_jobs
 
 FEATURES = {
     "strided": lambda layer, acc, tiling: layer.stride != (1, 1),
@@ -23,6 +23,10 @@ FEATURES = {
     "output stationary": lambda layer, acc, tiling: acc.array.dataflow == "os",
     "short last tile": lambda layer, acc, tiling: layer.P % tiling.p > 0 or layer.Q % tiling.q > 0,
     "several C tiles": lambda layer, acc, tiling: tiling.counts(layer, Blocking.of(layer, acc))["C"] > 1,
+    "two tensors added": lambda layer, acc, tiling: layer.op == "add",
+    "two tensors multiplied": lambda layer, acc, tiling: layer.op == "multiply",
+    "the largest kept": lambda layer, acc, tiling: layer.op == "max",
+    "an average": lambda layer, acc, tiling: layer.op == "average",
     "words of many beats": lambda layer, acc, tiling: acc.beats(acc.input_word_bits) > 1,
 }
 
@@ -34,7 +38,7 @@ def test_counts_equal_the_walker(examples):
     seen = dict.fromkeys(FEATURES, 0)
 
     @settings(max_examples=examples)
-    @given(jobs())
+    @given(any_jobs())
     def compare(job):
         layer, acc, tiling = job
         counted, walked = count(layer, acc, tiling, program_beats=7), walk(layer, acc, tiling, program_beats=7)

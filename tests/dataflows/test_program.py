@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from dataflows.program import LEVELS, LayerProgram, Placement, Postprocess, comp
 from dataflows.rounding import ROUNDINGS
 from dataflows.tiling import Blocking, Tiling, mapping_of
 from dataflows.workload import Layer
-from tests.strategies import jobs
+from tests.strategies import any_jobs, jobs, operations
 
 
 def compiled(job: tuple[Layer, Accelerator, Tiling]) -> tuple[LayerProgram, Placement]:
@@ -24,7 +25,7 @@ def compiled(job: tuple[Layer, Accelerator, Tiling]) -> tuple[LayerProgram, Plac
     return compile_layer(layer, acc, tiling, where), where
 
 
-@given(jobs())
+@given(any_jobs())
 def test_words_and_mapping_round_trip(job: tuple[Layer, Accelerator, Tiling]) -> None:
     layer, acc, tiling = job
     program, _ = compiled(job)
@@ -50,13 +51,13 @@ def walk(program: LayerProgram, tensor: str, bits: int = 32) -> list[tuple[tuple
 
 
 @settings(max_examples=60)
-@given(jobs())
+@given(any_jobs())
 def test_addresses_follow_the_tensors(job: tuple[Layer, Accelerator, Tiling]) -> None:
     layer, acc, tiling = job
     program, where = compiled(job)
     blocking = Blocking.of(layer, acc)
     counts = tiling.counts(layer, blocking)
-    packed = blocking.packed > 1
+    packed = blocking.walks_groups
     order = (*tiling.order, "C")
     out_beats = acc.beats(acc.output_word_bits)
     plane = layer.P * layer.Q * out_beats
@@ -69,7 +70,29 @@ def test_addresses_follow_the_tensors(job: tuple[Layer, Accelerator, Tiling]) ->
         expected = where.outputs + group * plane + (at["P"] * tiling.p * layer.Q + at["Q"] * tiling.q) * out_beats
         assert address == expected % (1 << 32)
     for tensor, top in (("weight", where.inputs), ("scale", where.weights)):
+        if tensor == "weight" and not blocking.weight_rows:
+            continue
         assert all(where.scales <= address < top for _, address in walk(program, tensor))
+
+
+@given(jobs(operations()), st.integers(0, 1 << 31), st.integers(0, 1 << 31))
+def test_second_operands_may_lie_anywhere(job: tuple[Layer, Accelerator, Tiling], weights: int, other: int) -> None:
+    """Tensors to add: the program leads from a plane of one to that of the other. Factors: a word per image and block."""
+    layer, acc, tiling = job
+    where = replace(place(layer, acc, tiling), weights=weights, other=other)
+    program = compile_layer(layer, acc, tiling, where)
+    apart = (other - where.inputs) % (1 << 32)
+    order, blocking = (*tiling.order, "C"), Blocking.of(layer, acc)
+    if layer.op == "add":
+        assert program["input_plane_pitch"] % (1 << 32) == apart
+        seen = dict(walk(program, "input"))
+        assert all((seen[(*at, 1)] - seen[(*at, 0)]) % (1 << 32) == apart for *at, c in seen if c == 0 and (*at, 1) in seen)
+    if layer.op == "multiply":
+        step = tiling.blocks if blocking.walks_groups else 1
+        for indices, address in walk(program, "weight"):
+            at = dict(zip(order, indices, strict=True))
+            word = at["N"] * blocking.group_blocks + at["G"] * step
+            assert address == (weights + word * acc.beats(acc.weight_word_bits)) % (1 << 32)
 
 
 def test_a_tile_too_large_says_what_lacks_how_much() -> None:

@@ -17,12 +17,12 @@ from dataflows.schedule import schedule
 from dataflows.steps import walk
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
-from tests.strategies import jobs
+from tests.strategies import any_jobs
 
 Job = tuple[Layer, Accelerator, Tiling]
 
 
-@given(jobs())
+@given(any_jobs())
 def test_steps_carry_the_traffic_of_the_closed_form(job: Job) -> None:
     layer, acc, tiling = job
     steps = walk(*job)
@@ -33,7 +33,7 @@ def test_steps_carry_the_traffic_of_the_closed_form(job: Job) -> None:
     assert steps.words[steps.last].sum() * acc.beats(acc.output_word_bits) == dram["outputs"]["writes"]
 
 
-@given(jobs())
+@given(any_jobs())
 def test_bus_is_busy_for_every_beat_and_cycles_cover_it(job: Job) -> None:
     layer, acc, tiling = job
     timing = schedule(*job)
@@ -45,7 +45,7 @@ def test_bus_is_busy_for_every_beat_and_cycles_cover_it(job: Job) -> None:
 
 
 @settings(max_examples=150)
-@given(jobs(), st.integers(1, 100))
+@given(any_jobs(), st.integers(1, 100))
 def test_a_slower_memory_never_saves_cycles(job: Job, least: int) -> None:
     """The theorem of docs/hardware.md. Neighbouring latencies, because that is where a greedy port has its anomalies."""
     layer, acc, tiling = job
@@ -60,7 +60,7 @@ def test_a_slower_memory_never_saves_cycles(job: Job, least: int) -> None:
 
 
 @settings(max_examples=300)
-@given(jobs(), st.sampled_from((2, 4, 8)))
+@given(any_jobs(), st.sampled_from((2, 4, 8)))
 def test_a_narrower_bus_never_saves_cycles(job: Job, share: int) -> None:
     """No word, and no program, takes fewer beats on a narrower bus."""
     layer, acc, tiling = job
@@ -69,7 +69,7 @@ def test_a_narrower_bus_never_saves_cycles(job: Job, share: int) -> None:
 
 
 @settings(max_examples=300)
-@given(jobs(), st.sampled_from(("scale_beats", "weight_beats", "input_beats", "issue", "words")), st.data())
+@given(any_jobs(), st.sampled_from(("scale_beats", "weight_beats", "input_beats", "issue", "words")), st.data())
 def test_no_longer_duration_saves_cycles(job: Job, what: str, data: st.DataObject) -> None:
     """The recurrence never falls in any of its durations: here one transfer, or the computation of one step."""
     steps = walk(*job)
@@ -82,7 +82,7 @@ def test_no_longer_duration_saves_cycles(job: Job, what: str, data: st.DataObjec
         assert schedule(*job).cycles >= before
 
 
-@given(jobs())
+@given(any_jobs())
 def test_a_table_is_fetched_before_everything_else(job: Job) -> None:
     """The program's last beat, three cycles, one request per beat, the last one's data."""
     layer, acc, tiling = job
@@ -93,7 +93,7 @@ def test_a_table_is_fetched_before_everything_else(job: Job) -> None:
 
 
 @settings(max_examples=60)
-@given(jobs(), st.integers(2, 5))
+@given(any_jobs(), st.integers(2, 5))
 def test_bound_never_falls_with_less_bandwidth(job: Job, share: int) -> None:
     layer, acc, tiling = job
     slow = replace(acc, memory=replace(acc.memory, interval=acc.memory.interval * share))

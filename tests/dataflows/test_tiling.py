@@ -14,11 +14,11 @@ from dataflows.execute import _Walker
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.tiling import Blocking, Tiling, capacity, mapping_of, smallest, tile_words, tiling_of, violations
 from dataflows.workload import Layer
-from tests.strategies import accelerators, jobs, layers
+from tests.strategies import accelerators, any_jobs, jobs, layers, operations
 
 
 @settings(max_examples=200)
-@given(jobs())
+@given(any_jobs())
 def test_tiling_and_mapping_round_trip(job):
     layer, acc, tiling = job
     mapping = mapping_of(layer, acc, tiling)
@@ -42,8 +42,23 @@ def test_blocks_hold_every_channel_once(layer, acc):
     assert bk.weight_rows == min(layer.C, rows)
 
 
+@given(operations(), accelerators())
+def test_blocks_of_channels(layer, acc):
+    bk, lanes = Blocking.of(layer, acc), min(acc.array.rows, acc.array.cols)
+    assert bk.packed == min(lanes, layer.G)
+    assert (bk.group_blocks - 1) * bk.packed < layer.G <= bk.group_blocks * bk.packed
+    assert (bk.k_blocks, bk.c_blocks, bk.weight_rows) == (1, layer.C, int(layer.op == "multiply"))
+
+
+@given(operations(), accelerators())
+def test_a_design_without_the_path_says_so(layer, acc):
+    (reason,) = smallest(layer, replace(acc, channelwise=False))
+    assert (reason.level, reason.demand, reason.bound) == ("accelerator", 1, 0)
+    assert "channelwise: true" in reason.remedy
+
+
 @settings(max_examples=200)
-@given(jobs())
+@given(any_jobs())
 def test_no_tile_holds_more_than_tile_words(job):
     layer, acc, tiling = job
     words, seen = tile_words(layer, Blocking.of(layer, acc), tiling), {"input_buffer": 0, "weight_buffer": 0, "accumulator": 0}
