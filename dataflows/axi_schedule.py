@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from dataflows.arch import Accelerator
 from dataflows.axi import LEAST_LATENCY, AxiOptions
@@ -12,46 +11,27 @@ from dataflows.axi_port import AxiPort, line
 from dataflows.axi_requests import transactions
 from dataflows.program import LayerProgram, Placement, Postprocess, compile_layer, program_beats
 from dataflows.registers import CAPTURE_CYCLES
-from dataflows.schedule import run_port
+from dataflows.schedule import Schedule, run_port
 from dataflows.steps import walk
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
 
 
 @dataclass(frozen=True, slots=True)
-class AxiSchedule:
-    """When things happen behind AXI, as the counters of the same names say.
+class AxiSchedule(Schedule):
+    """When things happen behind AXI; `cycles` and what else `Schedule` has are those of the accelerator in the shell.
 
     Attributes
     ----------
-    cycles : int
-        From the cycle start is taken to the cycle done rises.
     axi_cycles : int
         From the cycle the layer is started to the cycle after its last write response.
-    array_busy, wait_load, wait_accumulator, post_busy : int
-        As in `dataflows.schedule.Schedule`.
     axi_read_wait, axi_write_wait : int
         Cycles in which a request or a burst waits for the bus.
-    bus_busy : int
-        Beats, in both directions.
-    steps : int
-        Iterations of the tile loops.
     """
 
-    cycles: int
     axi_cycles: int
-    array_busy: int
-    wait_load: int
-    wait_accumulator: int
-    post_busy: int
     axi_read_wait: int
     axi_write_wait: int
-    bus_busy: int
-    steps: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready dictionary."""
-        return asdict(self)
 
 
 def axi_schedule(
@@ -101,13 +81,18 @@ def program_schedule(
     found = run_port(layer, acc, steps, port)
     confirmed = port.confirmed()
     read_wait, write_wait = port.waits()
+    beats = port.reads.beats + port.writes.beats
     return AxiSchedule(
-        cycles=found.cycles, axi_cycles=confirmed, array_busy=found.array_busy, wait_load=found.wait_load,
-        wait_accumulator=found.wait_accumulator, post_busy=found.post_busy, axi_read_wait=read_wait,
-        axi_write_wait=write_wait, bus_busy=port.reads.beats + port.writes.beats, steps=found.steps,
+        cycles=found.cycles, array_busy=found.array_busy, wait_load=found.wait_load, wait_accumulator=found.wait_accumulator,
+        post_busy=found.post_busy, bus_busy=beats, steps=found.steps,
+        axi_cycles=confirmed, axi_read_wait=read_wait, axi_write_wait=write_wait,
     )  # fmt: skip
 
 
 def queue_cycles(layers: Sequence[AxiSchedule]) -> int:
-    """Return the cycles from the start of the first layer to the end of the last, of layers that wait in the queue."""
-    return sum(layer.axi_cycles for layer in layers) + CAPTURE_CYCLES * (len(layers) - 1)
+    """Return the cycles from the one in which the first of several layers is started to the one in which irq rises.
+
+    The queue holds a layer whenever one has ended, and the interrupt is the one of the last layer's end. After each layer its
+    counters are copied; a flag and the register before irq take a cycle each, the first while the next layer could start.
+    """
+    return sum(layer.axi_cycles + CAPTURE_CYCLES for layer in layers) + 1

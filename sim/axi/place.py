@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
+from dataflows.axi_schedule import AxiSchedule, program_schedule
+from dataflows.program import LayerProgram
 from sim.bench.bulk import POISON
 from sim.cases import LayerCase
 from sim.formats.dense import memory_image, unpack_outputs
@@ -32,6 +34,8 @@ class PlacedCase:
         Layer, tiling and tensors.
     program : int
         Beat address for the queue.
+    compiled : LayerProgram
+        What lies there.
     image : bytes
         From the program up to the outputs.
     start, inputs, outputs : int
@@ -44,6 +48,7 @@ class PlacedCase:
 
     case: LayerCase
     program: int
+    compiled: LayerProgram
     image: bytes
     start: int
     inputs: int
@@ -55,6 +60,10 @@ class PlacedCase:
     def poison(self) -> bytes:
         """What the outputs hold before a run."""
         return bytes([POISON]) * self.output_bytes
+
+    def schedule(self, acc: Accelerator, axi: AxiOptions) -> AxiSchedule:
+        """Return the layer's exact schedule behind AXI, on a memory without pauses."""
+        return program_schedule(self.case.layer, acc, self.case.tiling, self.compiled, self.program, axi)
 
     def mismatches(self, acc: Accelerator, dump: bytes) -> tuple[int, str]:
         """Return how many outputs in `dump` are wrong, and where the first one is."""
@@ -77,10 +86,10 @@ def place_cases(acc: Accelerator, axi: AxiOptions, cases: Sequence[LayerCase], r
     beat, size, base = int(rng.integers(0, MOST_GAP)), acc.memory.bus_bytes, base_address(axi)
     placed = []
     for case in cases:
-        image, where, _program = memory_image(case.layer, acc, case.tiling, case.tensors, beat)
+        image, where, compiled = memory_image(case.layer, acc, case.tiling, case.tensors, beat)
         golden = golden_layer(case.layer, case.tensors, acc_bits=acc.array.acc_bits)
         addresses = (base + size * at for at in (where.program, where.inputs, where.outputs))
         length = size * (where.end - where.outputs)
-        placed.append(PlacedCase(case, where.program, image.tobytes(), *addresses, length, golden))
+        placed.append(PlacedCase(case, where.program, compiled, image.tobytes(), *addresses, length, golden))
         beat = where.end + int(rng.integers(0, MOST_GAP))
     return placed

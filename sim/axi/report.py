@@ -10,6 +10,8 @@ from typing import Any
 class AxiCase:
     """Outcome of one layer, run twice: alone with regular memory, and in the queue with random pauses.
 
+    Cycles are those of the first run.
+
     Attributes
     ----------
     name : str
@@ -20,6 +22,8 @@ class AxiCase:
         Where the first one is, or empty.
     cycles_axi : int
         From the start of the layer to its last write response; the memory answers after `Memory.latency` cycles.
+    cycles_exact : int
+        What `dataflows.axi_schedule` says they are.
     cycles_model : int
         The schedule on the native port with the same latency and a beat in every cycle, which `cycles_axi` cannot beat.
     cycles_bound : int
@@ -30,7 +34,7 @@ class AxiCase:
     read_wait, write_wait : int
         Cycles in which a request or a burst waited for the bus.
     counts_equal : bool
-        All counters but those that depend on when memory answers equal the model's.
+        All counters equal the model's.
     """
 
     name: str
@@ -38,6 +42,7 @@ class AxiCase:
     checked: int
     first_mismatch: str
     cycles_axi: int
+    cycles_exact: int
     cycles_model: int
     cycles_bound: int
     cycles_limit: int
@@ -47,9 +52,9 @@ class AxiCase:
 
     @property
     def passed(self) -> bool:
-        """Values and counts agree, and cycles are in the order that they must have."""
+        """Values, counts and cycles agree, and cycles are in the order that they must have."""
         in_order = self.cycles_bound <= self.cycles_model <= self.cycles_axi <= self.cycles_limit
-        return not self.mismatches and self.counts_equal and in_order
+        return not self.mismatches and self.counts_equal and in_order and self.cycles_axi == self.cycles_exact
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

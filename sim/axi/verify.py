@@ -1,4 +1,4 @@
-"""Verification behind AXI: values, counts and protocol of an accelerator with its shell, and its cycles beside the model's."""
+"""Verification behind AXI: values, counts, cycles and protocol of an accelerator with its shell."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dataflows.axi import LEAST_LATENCY, AxiOptions
 from dataflows.bound import bound
 from dataflows.errors import SpecError
 from dataflows.program import program_beats
+from dataflows.registers import SHELL_COUNTERS
 from dataflows.schedule import Schedule, schedule
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
@@ -112,9 +113,11 @@ def _cases(script: Script, timings: list[Schedule], found: list[Any], dumps: dic
     """Return the outcome of each layer, and whether the queue's totals are the sums of the models'."""
     results, sums, acc = [], {}, script.acc
     for number, (case, timing) in enumerate(zip(script.placed, timings, strict=True)):
-        model = _counts(model_counters(case.case.layer, acc, case.case.tiling, timing, case.case.table))
-        sums = {name: sums.get(name, 0) + value for name, value in model.items()}
+        exact = case.schedule(acc, script.axi)
+        model = model_counters(case.case.layer, acc, case.case.tiling, exact, case.case.table)
+        sums = {name: sums.get(name, 0) + value for name, value in model.items() if name not in WAITS}
         counters = script.counters(found, f"last{number}")
+        model |= {name: getattr(exact, name) for name, _meaning in SHELL_COUNTERS}
         results.append(_case(script, case, timing, model, counters, [dumps[f"alone{number}"], dumps[f"queued{number}"]]))
     total = script.counters(found, "total")
     return results, {name: total[name] for name in sums} == sums
@@ -128,10 +131,11 @@ def _case(
     return AxiCase(
         name=placed.case.name, mismatches=sum(number for number, _where in wrong), checked=len(dumps) * placed.golden.size,
         first_mismatch=next((where for _number, where in wrong if where), ""), cycles_axi=counters["axi_cycles"],
-        cycles_model=timing.cycles, cycles_bound=bound(layer, acc, tiling, program_beats=program_beats(acc, table)).cycles,
+        cycles_exact=model["axi_cycles"], cycles_model=timing.cycles,
+        cycles_bound=bound(layer, acc, tiling, program_beats=program_beats(acc, table)).cycles,
         cycles_limit=limit(acc, script.axi, layer, tiling, table) + counters["axi_read_wait"] + counters["axi_write_wait"],
         read_wait=counters["axi_read_wait"], write_wait=counters["axi_write_wait"],
-        counts_equal={name: counters[name] for name in model} == model,
+        counts_equal=counters == model,
     )  # fmt: skip
 
 
@@ -144,8 +148,3 @@ def limit(acc: Accelerator, axi: AxiOptions, layer: Layer, tiling: Tiling, table
     latency = acc.memory.latency + READ_PATH_CYCLES + axi.burst_beats - 1
     slow = replace(acc, memory=replace(acc.memory, latency=latency))
     return schedule(layer, slow, tiling, table).cycles + 2 * axi.burst_beats + WRITE_PATH_CYCLES
-
-
-def _counts(counters: dict[str, int]) -> dict[str, int]:
-    """Leave out what depends on when memory answers."""
-    return {name: value for name, value in counters.items() if name not in WAITS}

@@ -34,6 +34,9 @@ class QueueResult:
         ERROR.code (0: none) and the layer that failed.
     totals, last : dict of str to int
         Counters of all layers together, and of the last one (`dataflows.registers.ALL_COUNTERS`).
+    span : int
+        From the cycle after the one in which the first address of the first layer is taken to the one in which irq rises for the
+        last time; 0 without an address.
     cycles : int
         From before the first descriptor to after the last interrupt, the host's accesses included.
     layer_cycles : tuple of int or None
@@ -49,6 +52,7 @@ class QueueResult:
     error_index: int
     totals: dict[str, int]
     last: dict[str, int]
+    span: int
     cycles: int
     layer_cycles: tuple[int | None, ...]
     dump: NDArray[np.uint8]
@@ -113,7 +117,7 @@ def run_queue(
         raise CheckFailed(f"{acc.name} behind AXI: {'; '.join(faults)}")
     return QueueResult(
         completed=found["completed"], error=found["error"] & 0xFF, error_index=found["error_index"],
-        totals=counters(found["totals"]), last=counters(found["last"]), cycles=found["cycles"],
+        totals=counters(found["totals"]), last=counters(found["last"]), span=found["span"], cycles=found["cycles"],
         layer_cycles=tuple(found["layer_cycles"]),
         dump=beats.reshape(dump[1], acc.memory.bus_bytes), cpu_seconds=found["cpu_seconds"],
     )  # fmt: skip

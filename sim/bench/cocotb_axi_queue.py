@@ -46,6 +46,28 @@ class Host:
         return [await self.bus.read_dword(offset + 4 * i) for i in range(words)]
 
 
+class Span:
+    """Nanoseconds from the first address taken to the last rise of irq."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut, self.first, self.last = dut, 0.0, 0.0
+        cocotb.start_soon(self._begin())
+        cocotb.start_soon(self._end())
+
+    async def _begin(self) -> None:
+        await self.dut.open_reads.value_change
+        self.first = get_sim_time("ns")
+
+    async def _end(self) -> None:
+        while True:
+            await RisingEdge(self.dut.irq)
+            self.last = get_sim_time("ns")
+
+    def cycles(self) -> int:
+        """Return it in cycles."""
+        return round((self.last - self.first) / PERIOD_NS) if self.first else 0
+
+
 async def run_layers(dut: Any, host: Host, job: dict, cycles: dict[int, int]) -> float:
     """Keep the queue full until every layer has completed or one has failed; return the nanoseconds that took.
 
@@ -91,7 +113,7 @@ async def layers(dut: Any) -> None:
     await ClockCycles(dut.aclk, 2)
     await host.write("base_low", job["cfg_base"] & 0xFFFFFFFF)
     await host.write("base_high", job["cfg_base"] >> 32)
-    before = time.process_time()
+    before, span = time.process_time(), Span(dut)
     cycles: dict[int, int] = {}
     nanoseconds = await run_layers(dut, host, job, cycles)
     seconds = time.process_time() - before
@@ -101,6 +123,9 @@ async def layers(dut: Any) -> None:
     await hold(dut, dump=0)
     await FallingEdge(dut.aclk)
     found |= {name: int(getattr(dut, name).value) for name in MONITORED}
-    found |= {"cycles": int(nanoseconds) // PERIOD_NS, "cpu_seconds": seconds, "file_fault": bool(dut.file_fault.value)}
-    found["layer_cycles"] = [cycles.get(number + 1) for number in range(found["completed"])]
+    layer_cycles = [cycles.get(number + 1) for number in range(found["completed"])]
+    found |= {
+        "span": span.cycles(), "cycles": int(nanoseconds) // PERIOD_NS, "layer_cycles": layer_cycles,
+        "cpu_seconds": seconds, "file_fault": bool(dut.file_fault.value),
+    }  # fmt: skip
     (work / "results.json").write_text(json.dumps(found))

@@ -25,8 +25,8 @@ class Simulator(StrEnum):
 
 COLUMNS = ("name", "mismatches", "checked", "cycles_rtl", "cycles_model", "counts_equal")
 AXI_COLUMNS = (
-    "name", "mismatches", "checked", "cycles_axi", "cycles_model", "difference", "cycles_limit", "read_wait", "write_wait",
-    "counts_equal",
+    "name", "mismatches", "checked", "cycles_axi", "cycles_exact", "cycles_model", "difference", "cycles_limit", "read_wait",
+    "write_wait", "counts_equal",
 )  # fmt: skip
 Cases = Annotated[int, typer.Option("--cases", min=1, max=10_000, help="Random layers to run.")]
 Which = Annotated[Simulator, typer.Option("--simulator", help="Simulator that runs the Verilog.")]

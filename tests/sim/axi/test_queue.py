@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from dataflows.arch import Accelerator, Array, Memory
-from dataflows.axi import AxiOptions
+from dataflows.axi import PAGE_BYTES, AxiOptions
+from dataflows.axi_schedule import queue_cycles
 from dataflows.errors import SpecError
-from dataflows.registers import ERROR_CODES
+from dataflows.program import program_beats
+from dataflows.registers import ERROR_CODES, SHELL_COUNTERS
 from dataflows.schedule import schedule
 from sim.axi.place import PlacedCase, base_address, place_cases
 from sim.axi.verify import limit
@@ -19,7 +21,7 @@ from sim.bench.axi_queue import run_queue
 from sim.bench.bulk import POISON
 from sim.cases import random_cases
 from sim.runner import Simulator
-from sim.verify import WAITS, model_counters
+from sim.verify import model_counters
 
 pytestmark = pytest.mark.rtl
 SIMULATOR: Simulator = "icarus" if shutil.which("iverilog") else "verilator"  # Icarus builds in a second
@@ -30,42 +32,57 @@ ACC = Accelerator(
 AXI = AxiOptions(queue_depth=3, read_bursts=32)
 
 
-def memory(placed: list[PlacedCase]) -> np.ndarray:
+SHORT = AxiOptions(queue_depth=2, burst_beats=3, read_bursts=2, write_bursts=1, address_bits=32, id_bits=1)
+DESIGNS = {
+    "wide": (ACC, AXI),
+    "tight": (replace(ACC, array=Array(4, 3, "ws"), memory=Memory(bus_bytes=4, latency=2)), SHORT),
+}
+
+
+def memory(acc: Accelerator, axi: AxiOptions, placed: list[PlacedCase]) -> np.ndarray:
     """Return the image of all layers, poison where nothing is."""
-    base, size = base_address(AXI), ACC.memory.bus_bytes
+    base, size = base_address(axi), acc.memory.bus_bytes
     image = np.full(placed[-1].outputs + placed[-1].output_bytes - base, POISON, np.uint8)
     for case in placed:
         image[case.start - base : case.start - base + len(case.image)] = np.frombuffer(case.image, np.uint8)
     return image.reshape(-1, size)
 
 
-def test_layers_from_the_queue_equal_every_model() -> None:
-    cases = random_cases(ACC, 8, 5)
-    placed = place_cases(ACC, AXI, cases, np.random.default_rng(5))
-    image, base = memory(placed), base_address(AXI)
-    found = run_queue(ACC, AXI, image, [case.program for case in placed], (0, len(image)), base=base, simulator=SIMULATOR)
+@pytest.mark.parametrize(("name", "latency"), [("wide", 11), ("wide", 90), ("tight", 2), ("tight", 30)])
+def test_layers_from_the_queue_equal_every_model(name: str, latency: int) -> None:
+    acc, axi = DESIGNS[name]
+    acc = replace(acc, memory=replace(acc.memory, latency=latency))
+    placed = place_cases(acc, axi, random_cases(acc, 8, 5 + latency), np.random.default_rng(5))
+    image, base = memory(acc, axi, placed), base_address(axi)
+    found = run_queue(acc, axi, image, [case.program for case in placed], (0, len(image)), base=base, simulator=SIMULATOR)
     assert (found.completed, found.error) == (8, 0)
     dump = found.dump.tobytes()
-    wrong = {p.case.name: p.mismatches(ACC, dump[p.outputs - base : p.outputs - base + p.output_bytes]) for p in placed}
+    wrong = {p.case.name: p.mismatches(acc, dump[p.outputs - base : p.outputs - base + p.output_bytes]) for p in placed}
     assert set(wrong.values()) == {(0, "")}
-    timings = [schedule(case.layer, ACC, case.tiling, case.table) for case in cases]
+    exact = [case.schedule(acc, axi) for case in placed]
+    assert list(found.layer_cycles) == [each.axi_cycles for each in exact]
     models = [
-        model_counters(case.layer, ACC, case.tiling, timing, case.table) for case, timing in zip(cases, timings, strict=True)
+        model_counters(p.case.layer, acc, p.case.tiling, each, p.case.table)
+        | {name: getattr(each, name) for name, _meaning in SHELL_COUNTERS}
+        for p, each in zip(placed, exact, strict=True)
     ]
-    for name in set(models[0]) - set(WAITS):
-        assert found.totals[name] == sum(model[name] for model in models)
-        assert found.last[name] == models[-1][name]
-    least = sum(timing.cycles for timing in timings)
-    most = sum(limit(ACC, AXI, case.layer, case.tiling, case.table) for case in cases)
-    assert found.totals["axi_read_wait"] == 0, "32 bursts cover the latency"
-    assert sum(cycles for cycles in found.layer_cycles if cycles) == found.totals["axi_cycles"]
-    assert found.layer_cycles[-1] == found.last["axi_cycles"]
-    assert least <= found.totals["axi_cycles"] <= most + found.totals["axi_write_wait"]
+    assert found.totals == {name: sum(model[name] for model in models) for name in models[0]}
+    assert found.last == models[-1]
+    # The first burst of the program is asked for from cycle 2 on; held, queued, on AR, seen by the monitor.
+    page = PAGE_BYTES // acc.memory.bus_bytes
+    program = min(axi.burst_beats, program_beats(acc), page - placed[0].program % page)
+    assert found.span == queue_cycles(exact) - (program + 5)
+    for p, each in zip(placed, exact, strict=True):
+        most = limit(acc, axi, p.case.layer, p.case.tiling, p.case.table) + each.axi_read_wait + each.axi_write_wait
+        assert schedule(p.case.layer, acc, p.case.tiling, p.case.table).cycles <= each.axi_cycles <= most
+    waits = {way: found.totals[f"axi_{way}_wait"] for way in ("read", "write")}
+    assert (waits["read"] > 0) == (latency > 11 or name == "tight"), "32 bursts cover 11 cycles"
+    assert (waits["write"] > 0) == (name == "tight")
 
 
 def test_a_descriptor_outside_memory_stops_the_queue() -> None:
     placed = place_cases(ACC, AXI, random_cases(ACC, 1, 6), np.random.default_rng(6))
-    image = memory(placed)
+    image = memory(ACC, AXI, placed)
     programs = [placed[0].program, 1 << 25, placed[0].program]
     found = run_queue(ACC, AXI, image, programs, (0, 0), base=base_address(AXI), simulator=SIMULATOR)
     assert (found.completed, found.error, found.error_index) == (1, ERROR_CODES["read"], 1)
