@@ -15,6 +15,8 @@ from dataflows.yaml_lines import read_yaml
 from systolith.textspec import integer, is_file, pairs, split_head
 
 WIDTHS = ("input_bits", "weight_bits", "acc_bits", "tag_bits", "pe_stages", "tree_levels")
+FLAGS = ("zero_gating",)
+"""0 or 1 here, false or true in a file."""
 WORDS = tuple(f"{tensor}_words" for tensor in TENSORS)
 
 
@@ -65,7 +67,7 @@ def about(name: str) -> str:
 
 def _named(head: str, rest: str, text: str) -> SpatialArray:
     known = sizes(head)
-    given = {key: integer(value, f"{text}: {key}") for key, value in pairs(rest, text, [*known, *WORDS, *WIDTHS]).items()}
+    given = {key: integer(value, f"{text}: {key}") for key, value in pairs(rest, text, [*known, *WORDS, *WIDTHS, *FLAGS]).items()}
     for key, default in known.items():
         if default is None and key not in given:
             raise SpecError(text, "nothing", f"a value for {key}", f"write for example {head}:{key}=8")
@@ -73,6 +75,7 @@ def _named(head: str, rest: str, text: str) -> SpatialArray:
         array = NAMED[head](**{key: value for key, value in given.items() if key in known})
         words = [given.get(key, have) for key, have in zip(WORDS, array.l1_words, strict=True)]
         widths = {key: given[key] for key in WIDTHS if key in given}
-        return replace(array, l1_words=(words[0], words[1], words[2]), **widths)
+        flags = {key: {0: False, 1: True}.get(given[key], given[key]) for key in FLAGS if key in given}
+        return replace(array, l1_words=(words[0], words[1], words[2]), **widths, **flags)
     except SpecError as error:
         raise SpecError(f"{text}: {error.path}", error.found, error.allowed, error.fix) from None

@@ -10,8 +10,8 @@ from dataflows.errors import SpecError, suggestion
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SCHEMA, SpatialArray, SpatialAxis
 
-_WIDTHS = ("input_bits", "weight_bits", "acc_bits", "tag_bits", "pe_stages", "tree_levels")
-_TOP = ("schema", "name", "description", "axes", "l1_words", "ports", *_WIDTHS)
+_OPTIONS = ("input_bits", "weight_bits", "acc_bits", "tag_bits", "pe_stages", "tree_levels", "zero_gating")
+_TOP = ("schema", "name", "description", "axes", "l1_words", "ports", *_OPTIONS)
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _AXIS = ("name", "size", "dims", "delay")
 
@@ -26,7 +26,7 @@ def array_from_dict(data: Any, path: str = "array") -> SpatialArray:
     axes = tuple(_axis(entry, f"{path}.axes[{at}]") for at, entry in enumerate(data["axes"]))
     words = _per_tensor(data.get("l1_words", {}), f"{path}.l1_words", 1)
     ports = [_port(entry, f"{path}.ports") for entry in _per_tensor(data.get("ports", {}), f"{path}.ports", [])]
-    widths = {name: data[name] for name in _WIDTHS if name in data}
+    widths = {name: data[name] for name in _OPTIONS if name in data}
     try:
         return SpatialArray(axes, (words[0], words[1], words[2]), (ports[0], ports[1], ports[2]), **widths)
     except SpecError as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -112,6 +112,8 @@ class SpatialPE(wiring.Component):
                 ports[f"{tensor}_extents"] = In(layouts.fields(array, tensor))
         ports |= {"tag_shift": In(1), "tag_i": In(tag), "tag_o": Out(tag)}
         super().__init__({**ports, "own": Out(total), "sum_i": In(total), "sum_o": Out(total)})
+        self.gated = Signal()
+        """For probes: this PE would multiply by zero, and rests."""
 
     def elaborate(self, platform: Any) -> Module:
         """Build storage, the multiplier, and what goes on to the neighbours."""
@@ -124,10 +126,33 @@ class SpatialPE(wiring.Component):
         with m.If(self.tag_shift):
             m.d.sync += tag.eq(self.tag_i)
         m.d.comb += self.tag_o.eq(tag)
-        weight = self._operand(m, "weights", tag, self.ctl.weight, self.ctl.weight_half)
-        word = self._operand(m, "inputs", tag, self.ctl.input, self.ctl.input_half)
-        self._accumulate(m, weight, word, tag)
+        word = self._operand(m, "inputs", tag, self._index("inputs")(self.ctl.input, self.ctl.input_half))
+        at = self._index("weights")(self.ctl.weight, self.ctl.weight_half)
+        works: Any = None
+        if self.array.zero_gating:
+            works, word = self._gate(m, word, tag)
+        single = self.array.l1_words[0] == 1
+        if works is not None and not single:  # no read
+            at = self._hold(m, at, works, "weight_at")
+        weight = self._operand(m, "weights", tag, at)
+        if works is not None and single and not self.array.pe_stages:  # a register that the next delivery may fill
+            weight = self._hold(m, weight, works, "weight_kept")
+        self._accumulate(m, weight, word, works, tag)
         return m
+
+    def _gate(self, m: Module, stored: Any, tag: data.View) -> tuple[Any, Any]:
+        """Return whether the PE has a product to make, and the input without its mark; it stays while there is none."""
+        word, marked = stored[:-1].as_signed(), stored[-1]
+        works = Signal(name="works")
+        m.d.comb += [works.eq(self.ctl.step & tag.active & marked), self.gated.eq(self.ctl.step & tag.active & ~marked)]
+        return works, word if self.array.pe_stages else self._hold(m, word, works, "word_kept")
+
+    def _hold(self, m: Module, value: Any, works: Any, name: str) -> Any:
+        """Return `value`, or what it was when the PE last had a product to make."""
+        kept = Signal(Value.cast(value).shape(), name=name, reset_less=True)
+        with m.If(works):
+            m.d.sync += kept.eq(value)
+        return Mux(works, value, kept)
 
     def _pass_on(self, m: Module, name: str, marks: tuple[str, ...]) -> None:
         """Give the neighbours what came in, a cycle later; only the marks that make it count are reset."""
@@ -140,11 +165,13 @@ class SpatialPE(wiring.Component):
             m.d.sync += live.eq(source[mark])
             m.d.comb += target[mark].eq(live)
 
-    def _operand(self, m: Module, tensor: str, tag: data.View, at: Any, half: Any) -> Any:
-        """Fill one half with the words that match, read the other one."""
+    def _operand(self, m: Module, tensor: str, tag: data.View, at: Any) -> Any:
+        """Fill one half with the words that match, read the other one at `at`; gated inputs end in a mark, 1 if not zero."""
         array, packet = self.array, getattr(self, tensor)
         bits, address = layouts.operand_bits(array, tensor), layouts.address_bits(array, tensor)
-        index = self._index(tensor)
+        index, coming = self._index(tensor), packet.word
+        if tensor == "inputs" and array.zero_gating:  # a bit beside the word, not a comparison behind it
+            bits, coming = bits + 1, Cat(coming, coming != 0)
         store = self._store(m, tensor, bits, readers=1)
         match = tag.active & packet.valid
         for field in array.fields(tensor):
@@ -156,21 +183,24 @@ class SpatialPE(wiring.Component):
         with m.If(packet.valid):
             m.d.sync += taken.eq(place + match)
         m.d.comb += [
-            store.write.eq(match), store.at.eq(index(place, packet.half)), store.word.eq(packet.word),
-            store.at_0.eq(index(at, half)),
+            store.write.eq(match), store.at.eq(index(place, packet.half)), store.word.eq(coming), store.at_0.eq(at),
         ]  # fmt: skip
         return store.found_0.as_signed()
 
-    def _accumulate(self, m: Module, weight: Any, word: Any, tag: data.View) -> None:
+    def _accumulate(self, m: Module, weight: Any, word: Any, works: Any, tag: data.View) -> None:
         """Add products into one bank, hand in sums of the other; both later by the stages of the multiplier."""
         array = self.array
         total, index = signed(array.acc_bits), self._index("outputs")
         store = self._store(m, "outputs", array.acc_bits, readers=2)
         ctl = self._late_control(m)
         at = index(ctl.output, ctl.bank)
+        product, adds = self._product(m, weight, word, works), ctl.step
+        if array.zero_gating:
+            late = delay(m, works, array.pe_stages, "works_late", reset=True)
+            product, adds = Mux(late, product, 0), ctl.step & (late | ctl.init)
         m.d.comb += [
-            store.write.eq(ctl.step), store.at.eq(at), store.at_0.eq(at), store.at_1.eq(index(ctl.drain_output, ctl.drain_bank)),
-            store.word.eq(Mux(ctl.init, 0, store.found_0.as_signed()) + self._product(m, weight, word)),
+            store.write.eq(adds), store.at.eq(at), store.at_0.eq(at), store.at_1.eq(index(ctl.drain_output, ctl.drain_bank)),
+            store.word.eq(Mux(ctl.init, 0, store.found_0.as_signed()) + product),
         ]  # fmt: skip
         turn = ctl.drain & tag.active & (ctl.slot == tag.slot)
         m.d.comb += self.own.eq(Mux(turn, store.found_1.as_signed(), 0))
@@ -187,14 +217,15 @@ class SpatialPE(wiring.Component):
         late = {name: delay(m, self.ctl[name], stages, f"{name}_late", reset=resets.get(name, False)) for name in fields}
         return SimpleNamespace(**late)
 
-    def _product(self, m: Module, weight: Any, word: Any) -> Any:
+    def _product(self, m: Module, weight: Any, word: Any, works: Any) -> Any:
         """Multiply, behind a register of the operands and with one of the product, as many as there are stages."""
         if self.array.pe_stages == 0:
             return weight * word
         operands = [
             Signal(signed(len(value)), name=name, reset_less=True) for name, value in (("weight", weight), ("word", word))
         ]
-        m.d.sync += [register.eq(value) for register, value in zip(operands, (weight, word), strict=True)]
+        for register, value in zip(operands, (weight, word), strict=True):
+            m.d.sync += register.eq(value if works is None else Mux(works, value, register))
         product = operands[0] * operands[1]
         return delay(m, product, self.array.pe_stages - 1, "product")
 

@@ -35,6 +35,7 @@ def random_array(rng: Random) -> SpatialArray:
     return SpatialArray(
         tuple(axes), (words[0], words[1], words[2]), (ports[0], ports[1], ports[2]), *bits, rng.choice((32, 40)), tag_bits=6,
         pe_stages=rng.choice((0, 0, 1, 2)), tree_levels=rng.choice((0, 0, 1, 2)),
+        zero_gating=rng.random() < 0.3,
     )  # fmt: skip
 
 
@@ -43,4 +44,5 @@ def short(array: SpatialArray) -> str:
     axes = " x ".join(f"{axis.size} {axis.dims} {'s' if axis.delay else 'b'}" for axis in array.axes)
     ports = "/".join("".join(name[0] for name in sorted(names)) or "-" for names in array.ports)
     stages = f"; stages {array.pe_stages}, tree {array.tree_levels}" if array.pe_stages or array.tree_levels else ""
-    return f"{axes}; words {'/'.join(map(str, array.l1_words))}; ports {ports}{stages}"
+    gated = "; zeros gated" if array.zero_gating else ""
+    return f"{axes}; words {'/'.join(map(str, array.l1_words))}; ports {ports}{stages}{gated}"

@@ -14,7 +14,7 @@ from dataflows.yaml_lines import parse_yaml
 from systolith import console, specs
 from systolith import presets as bundled
 from systolith.commands.common import Json, Seed, emit_json
-from systolith.spatial_spec import WIDTHS, WORDS, about, sizes
+from systolith.spatial_spec import FLAGS, WIDTHS, WORDS, about, sizes
 
 Name = Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="Show the layers of this network instead of the list.")]
 Coverage = Annotated[bool, typer.Option("--coverage", help="Say for every ONNX node where it runs, and why.")]
@@ -141,7 +141,7 @@ def engines(json: Json = False, seed: Seed = 0) -> None:
         {"name": name, "description": text, "parameters": list(specs.KEYS), "complete": True}
         for name, text in specs.ENGINES.items()
     ] + [
-        {"name": name, "description": about(name), "parameters": [*sizes(name), *WORDS, *WIDTHS], "complete": False}
+        {"name": name, "description": about(name), "parameters": [*sizes(name), *WORDS, *WIDTHS, *FLAGS], "complete": False}
         for name in NAMED
     ]  # fmt: skip
     if json:
@@ -152,5 +152,5 @@ def engines(json: Json = False, seed: Seed = 0) -> None:
     console.show("example: ws:rows=3,cols=7,bits=8,input_words=1024\n")
     arrays = ([row["name"], ", ".join(sizes(row["name"])), row["description"]] for row in rows if not row["complete"])
     console.show_table("Arrays with stream ports, or a YAML file with axes", ("name", "sizes", "description"), arrays)
-    console.show(f"further parameters: {', '.join([*WORDS, *WIDTHS])}")
+    console.show(f"further parameters: {', '.join([*WORDS, *WIDTHS, *FLAGS])}")
     console.show("example: array_rs:rows=3,cols=4,weights_words=12")

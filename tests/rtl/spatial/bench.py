@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -71,8 +72,12 @@ def simulate(
     stalls: float = 0,
     seed: int = 0,
     retag: bool = False,
+    watch: Callable[[Any], None] | None = None,
 ) -> Ran:
-    """Run a program; with `gaps` and `stalls` streams pause at random, with `retag` the next layer's tags come in early."""
+    """Run a program; with `gaps` and `stalls` streams pause at random, with `retag` the next layer's tags come in early.
+
+    `watch` is called once per cycle with the simulator's context.
+    """
     dut = SpatialCore(array=program.array)
     rng, ran, layer = np.random.default_rng(seed), Ran(), program.layer
     wanted = list(results(program))
@@ -112,6 +117,8 @@ def simulate(
                             ran.finals[at] = ran.sums[at]
                 seen += 1
                 ran.cycles = cycle
+            if watch:
+                watch(ctx)
             await ctx.tick()
             cycle += 1
             assert cycle < 200_000, "the array hangs"
