@@ -1,7 +1,8 @@
 """The model that explains the hardware counters of TPU v1 (Jouppi et al., ISCA 2017; dense reference, 6.3 and 15.6).
 
 Weights come in tiles of 256 x 256 bytes over 34 GB/s, which takes 1,349 cycles at 700 MHz. A tile works for as many cycles as
-rows stream past it. Where these are fewer, the matrix unit shifts the next tile in for 256 cycles and waits for the rest.
+rows stream past it. Where these are fewer, the matrix unit shifts the next tile in for 256 cycles and waits for the rest. With
+one operand of 16 bits it runs at half speed, with two at a quarter (6.1).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataflows.workload import Layer
 MODE = "tpu_v1_counters"
 SIDE = 256
 CLOCK_MHZ, MEMORY_GBPS = 700.0, 34.0
+NARROW, WIDEST = 8, 16
 ACCUMULATOR_ROWS = 2048
 """Half of the accumulators; the other half drains."""
 
@@ -49,15 +51,30 @@ def tile_cycles(gbps: float = MEMORY_GBPS, mhz: float = CLOCK_MHZ) -> float:
 
 
 def tile(rows: float, fetch: float) -> tuple[float, float, float]:
-    """Return the cycles that one tile is active, shifts and stalls, when `rows` rows stream past each."""
+    """Return the cycles that one tile is active, shifts and stalls, when rows stream past each for `rows` cycles."""
     idle = max(rows, fetch, SIDE) - rows
     shift = min(SIDE, idle)
     return rows, shift, idle - shift
 
 
-def counters(rows: float, non_matrix: float = 0.0, fetch: float | None = None) -> Counters:
+def cycles_per_row(input_bits: int, weight_bits: int) -> int:
+    """Return 1, 2 or 4: how many operands are wider than 8 bits decides.
+
+    Raises
+    ------
+    SpecError
+        For operands wider than 16 bits.
+    """
+    for name, bits in (("input_bits", input_bits), ("weight_bits", weight_bits)):
+        if bits > WIDEST:
+            raise SpecError(f"{MODE}: {name}", bits, f"up to {WIDEST}", "narrow the operand")
+    return (1 + (input_bits > NARROW)) * (1 + (weight_bits > NARROW))
+
+
+def counters(rows: float, non_matrix: float = 0.0, fetch: float | None = None, input_bits: int = NARROW) -> Counters:
     """Return the shares for an application whose tiles all see `rows` rows; `non_matrix` is measured, not modelled."""
-    active, shift, stall = tile(rows, tile_cycles() if fetch is None else fetch)
+    working = rows * cycles_per_row(input_bits, NARROW)
+    active, shift, stall = tile(working, tile_cycles() if fetch is None else fetch)
     scale = (1 - non_matrix) / (active + shift + stall)
     return Counters(active * scale, shift * scale, stall * scale, non_matrix)
 
@@ -80,17 +97,18 @@ def cost(layer: Layer, non_matrix: float = 0.0, gbps: float = MEMORY_GBPS, mhz: 
     Raises
     ------
     SpecError
-        For a share outside 0 to below 1, or rates that are not positive.
+        For a share outside 0 to below 1, rates that are not positive, or operands wider than 16 bits.
     """
     if not 0 <= non_matrix < 1 or min(gbps, mhz) <= 0:
         raise SpecError(MODE, (non_matrix, gbps, mhz), "a share from 0 to below 1 and positive rates", "correct the parameters")
     m, n, k = gemm_of(layer)
     parts = ceil(m / ACCUMULATOR_ROWS)
     tiles = layer.G * parts * ceil(k / SIDE) * ceil(n / SIDE)
-    rows, fetch = m / parts, tile_cycles(gbps, mhz)
-    active, shift, stall = (tiles * each for each in tile(rows, fetch))
+    rows, bytes_each = m / parts, 1 + (layer.weight_bits > NARROW)
+    slower = cycles_per_row(layer.input_bits, layer.weight_bits)
+    active, shift, stall = (tiles * each for each in tile(rows * slower, bytes_each * tile_cycles(gbps, mhz)))
     cycles = (active + shift + stall) / (1 - non_matrix)
-    useful = layer.macs / SIDE**2
+    useful = slower * layer.macs / SIDE**2
     limits = {"active": active, "shift": shift, "stall": stall, "non_matrix": cycles * non_matrix}
     figures = {
         "tiles": tiles, "rows_per_tile": rows, "array_active": active / cycles, "useful_macs": useful / cycles,

@@ -44,6 +44,29 @@ def test_what_is_not_reached_is_inconsistent_in_the_source():
     assert shares("LSTM0")["active"] == pytest.approx(100 * 3.7 / 92, rel=TEN_PERCENT)
 
 
+def test_half_speed_gives_the_counters_and_the_operations_of_lstm0():
+    """The paper has a mode of half speed for activations of 16 bits; it does not say that LSTM0 uses it."""
+    rows, active, stall, shift, non_matrix, tops = COUNTERS["LSTM0"]
+    found = tpu.counters(rows, non_matrix / 100, input_bits=16)
+    assert [100 * share for share in (found.active, found.stall, found.shift)] == pytest.approx(
+        [active, stall, shift], rel=TEN_PERCENT
+    )
+    layer = Layer.gemm("lstm", M=64, N=2048, K=1024, input_bits=16)
+    figures = tpu.cost(layer, non_matrix=non_matrix / 100).figures
+    assert figures["array_active"] == figures["useful_macs"] == pytest.approx(found.active)
+    assert figures["tops"] == pytest.approx(tops, rel=TEN_PERCENT)
+
+
+@pytest.mark.parametrize(
+    ("bits", "slower", "fetch"), [((8, 8), 1, 1), ((16, 8), 2, 1), ((9, 4), 2, 1), ((8, 16), 2, 2), ((16, 16), 4, 2)]
+)
+def test_wide_operands_run_slower(bits, slower, fetch):
+    found = tpu.cost(Layer.gemm("g", M=2048, N=256, K=256, input_bits=bits[0], weight_bits=bits[1]))
+    assert found.cycles_by_limit["active"] == 2048 * slower
+    narrow = tpu.cost(Layer.gemm("g", M=1, N=256, K=256, input_bits=bits[0], weight_bits=bits[1]))
+    assert narrow.cycles == pytest.approx(fetch * tpu.tile_cycles())
+
+
 def test_the_tables_of_the_model():
     assert [round(shares("MLP0")[key], 1) for key in ("active", "shift", "stall")] == [12.2, 15.7, 54.6]
     assert [round(shares("LSTM0")[key], 1) for key in ("active", "shift", "stall")] == [3.9, 15.6, 62.6]
@@ -80,3 +103,5 @@ def test_two_thresholds():
 def test_wrong_parameters_are_refused():
     with pytest.raises(SpecError, match="share"):
         tpu.cost(Layer.gemm("g", M=1, N=1, K=1), non_matrix=1.0)
+    with pytest.raises(SpecError, match="up to 16"):
+        tpu.counters(64, input_bits=17)
