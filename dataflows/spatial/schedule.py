@@ -59,44 +59,85 @@ def schedule(program: SpatialProgram) -> SpatialSchedule:
     SpecError
         For more than `MOST_ITERATIONS` of the outer loops.
     """
-    if program.iterations > MOST_ITERATIONS:
-        allowed = f"at most {MOST_ITERATIONS:,}, a minute's work"
-        remedy = "give the PEs larger tiles, or cost a part of the layer"
-        raise SpecError(f"{program.layer.name}: iterations of the outer loops", f"{program.iterations:,}", allowed, remedy)
+    check_iterations(program)
     lengths = [len(sequence(program, tensor)) for tensor in TENSORS[:2]]
     drain = program.output_words * program.slots
-    run = _Run(program, lengths, drain)
+    run = ArrayRun(program, lengths, drain)
     total = run.finish() + latency(program.array)
     words = {tensor: program.tiles(tensor) * length for tensor, length in zip(TENSORS, [*lengths, drain], strict=True)}
     return SpatialSchedule(total, program.iterations * program.steps, words)
 
 
-class _Run:
-    """The recurrence; cycle 0 is that of `start`, engines may begin in cycle 1."""
+def check_iterations(program: SpatialProgram) -> None:
+    """Raise `SpecError` for more than `MOST_ITERATIONS` of the outer loops."""
+    if program.iterations > MOST_ITERATIONS:
+        allowed = f"at most {MOST_ITERATIONS:,}, a minute's work"
+        remedy = "give the PEs larger tiles, or cost a part of the layer"
+        raise SpecError(f"{program.layer.name}: iterations of the outer loops", f"{program.iterations:,}", allowed, remedy)
 
-    def __init__(self, program: SpatialProgram, lengths: list[int], drain: int) -> None:
+
+class Gates:
+    """What is round an array and lets it go on; this one always does."""
+
+    def iteration(self, advanced: int | None) -> None:
+        """Note that an iteration begins in which outer loop `advanced` has moved; None in the first."""
+
+    def may_deliver(self, at: int) -> int:
+        """Return the cycle in which the first word of the next delivery of weights (0) or inputs (1) is offered."""
+        return 0
+
+    def delivered(self, at: int, end: int) -> None:
+        """Note the cycle in which a delivery's last word was taken."""
+
+    def may_drain(self) -> int:
+        """Return the cycle from which on the next bank may be handed in."""
+        return 0
+
+    def drained(self, end: int) -> None:
+        """Note the cycle in which a bank's last sum was called for."""
+
+
+class ArrayRun:
+    """The recurrence of an array.
+
+    Parameters
+    ----------
+    program : SpatialProgram
+    lengths : list of int
+        Beats of a delivery of weights, of inputs.
+    drain : int
+        Sums that leave when a bank is handed in.
+    begin : int
+        Cycle of `start`; engines may begin in the next one.
+    gates : Gates, optional
+        What else the beginnings of deliveries and drains wait for.
+    """
+
+    def __init__(
+        self, program: SpatialProgram, lengths: list[int], drain: int, begin: int = 0, gates: Gates | None = None
+    ) -> None:
         self.program, self.lengths, self.drain_length = program, lengths, drain
+        self.gates = gates or Gates()
         self.delivered = [0, 0]
         self.released: list[deque[int]] = [deque(maxlen=2), deque(maxlen=2)]  # cycles in which delivery sees a half come free
         self.releases = [0, 0]
-        self.delivery_free = [1, 1]
+        self.begin = begin + 1
+        self.delivery_free = [self.begin, self.begin]
         self.drained: deque[int] = deque(maxlen=2)  # cycles in which compute sees a bank come free
-        self.drain_free = 1
+        self.drain_free = self.begin
+        self.wait_delivery = self.wait_bank = 0
 
     def finish(self) -> int:
         """Run to the end; return the cycle in which the last sum leaves its bank."""
-        program, free, last = self.program, 1, 0
+        program, free, last = self.program, self.begin, 0
         counters = [0] * len(program.outer)
         new = [True, True, True]
+        advancing: int | None = None
         for _ in range(program.iterations):
+            self.gates.iteration(advancing)
             advancing = next((at for at, loop in enumerate(program.outer) if counters[at] < loop.extent - 1), None)
             ends = [advancing is None or advancing >= change for change in program.changes]
-            begin = free
-            for at in (0, 1):
-                if new[at]:
-                    begin = max(begin, self._deliver(at))
-            if new[2] and len(self.drained) == 2:
-                begin = max(begin, self.drained[0])
+            begin = self._begin(free, new)
             end = begin + program.steps - 1
             for at in (0, 1):
                 if ends[at]:
@@ -110,20 +151,33 @@ class _Run:
                 counters[advancing] += 1
         return last
 
+    def _begin(self, free: int, new: list[bool]) -> int:
+        """Return when compute begins an iteration; `free`: the cycle in which it could."""
+        loaded = free
+        for at in (0, 1):
+            if new[at]:
+                loaded = max(loaded, self._deliver(at))
+        begin = max(loaded, self.drained[0]) if new[2] and len(self.drained) == 2 else loaded
+        self.wait_delivery += loaded - free
+        self.wait_bank += begin - loaded
+        return begin
+
     def _deliver(self, at: int) -> int:
         """Deliver the next tiles of weights (0) or inputs (1); return when compute sees them."""
         number = self.delivered[at]
-        begin = self.delivery_free[at]
+        begin = max(self.delivery_free[at], self.gates.may_deliver(at))
         if number >= 2:  # the half of the delivery before last
             begin = max(begin, self.released[at][number - 2 - self.releases[at]])
         end = begin + self.lengths[at] - 1
         self.delivery_free[at] = end + 1
         self.delivered[at] = number + 1
+        self.gates.delivered(at, end)
         return end + 1
 
     def _drain(self, ready: int) -> int:
-        begin = max(ready, self.drain_free)
+        begin = max(ready, self.drain_free, self.gates.may_drain())
         end = begin + self.drain_length - 1
         self.drain_free = end + 1
         self.drained.append(end + 1)
+        self.gates.drained(end)
         return end

@@ -23,9 +23,13 @@ class Counters(wiring.Component):
         Combinational read: counters, and parameters from `PARAMETER_BASE` on.
     """
 
-    def __init__(self, *, acc: Accelerator) -> None:
+    def __init__(self, *, acc: Accelerator | None = None) -> None:
         self.acc = acc
         super().__init__({"clear": In(1), "events": In(len(COUNTERS)), "index": In(6), "value": Out(COUNTER_BITS)})
+
+    def constants(self) -> tuple[tuple[str, int], ...]:
+        """Return names and values of the parameters that can be read."""
+        return parameters(self.acc) if self.acc else ()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -39,7 +43,7 @@ class Counters(wiring.Component):
             for index, count in enumerate(counts):
                 with m.Case(index):
                     m.d.comb += self.value.eq(count)
-            for offset, (_name, value) in enumerate(parameters(self.acc)):
+            for offset, (_name, value) in enumerate(self.constants()):
                 with m.Case(PARAMETER_BASE + offset):
                     m.d.comb += self.value.eq(value)
         return m

@@ -32,6 +32,9 @@ class SpatialCore(wiring.Component):
     array : SpatialArray
     modules : Modules or None
         See `rtl.library.place`.
+    gated : bool
+        For a system round it, which takes every result at once, says when a bank may be handed in, and counts: has the
+        members of the last lines below.
 
     Members
     -------
@@ -46,13 +49,19 @@ class SpatialCore(wiring.Component):
         One word per port and cycle, the ports in the order of the places along their axes.
     results : Out, stream
         Sums, in the order of `dataflows.spatial.streams.results`.
+    may_drain, drained : In, Out
+        The first sum of a bank may be called for; the last one is.
+    stepping, waits_operand, waits_bank : Out
+        PEs compute; they wait for a delivery; for a bank.
     """
 
-    def __init__(self, *, array: SpatialArray, modules: Modules | None = None) -> None:
-        self.array, self.modules = array, modules
+    def __init__(self, *, array: SpatialArray, modules: Modules | None = None, gated: bool = False) -> None:
+        self.array, self.modules, self.gated = array, modules, gated
         ports: dict[str, Any] = {"start": In(1), "busy": Out(1), "prog": In(layouts.program(array))}
         ports |= {"tag_shift": In(1), "tag": In(layouts.tag(array))}
         ports |= {tensor: In(stream.Signature(layouts.beat(array, tensor))) for tensor in OPERANDS}
+        if gated:
+            ports |= {"may_drain": In(1), **{name: Out(1) for name in ("drained", "stepping", "waits_operand", "waits_bank")}}
         super().__init__({**ports, "results": Out(stream.Signature(layouts.result(array)))})
 
     def elaborate(self, platform: Any) -> Module:
@@ -76,6 +85,11 @@ class SpatialCore(wiring.Component):
             for line in lines.values() if array.fields(tensor) else ():
                 m.d.comb += getattr(line, f"{tensor}_extents").eq(self.prog[f"{tensor}_extents"])
         self._results(m, sequencer, self._sums(m, lines))
+        if self.gated:
+            m.d.comb += [
+                self.drained.eq(sequencer.drained), self.stepping.eq(sequencer.ctl.step),
+                self.waits_operand.eq(sequencer.waits_operand), self.waits_bank.eq(sequencer.waits_bank),
+            ]  # fmt: skip
         return m
 
     def _trail(self, m: Module, busy: Any) -> None:
@@ -203,6 +217,7 @@ class SpatialCore(wiring.Component):
         m.d.comb += [queue.i.valid.eq(arrived[0]), queue.i.payload.first.eq(arrived[1]), queue.i.payload.final.eq(arrived[2])]
         m.d.comb += [queue.i.payload.sums[n].eq(value) for n, value in enumerate(aligned)]
         called = Signal(range(cycles + 5))
-        m.d.comb += sequencer.room.eq(called < cycles + 4)
+        begun = (sequencer.ctl.slot != 0) | (sequencer.ctl.drain_output != 0)
+        m.d.comb += sequencer.room.eq((called < cycles + 4) & ((begun | self.may_drain) if self.gated else 1))
         m.d.sync += called.eq(called + sequencer.ctl.drain - (queue.o.valid & queue.o.ready))
         wiring.connect(m, queue.o, wiring.flipped(self.results))

@@ -14,7 +14,7 @@ from rtl.library import Modules
 from rtl.spatial import layouts
 from rtl.spatial.core import SpatialCore
 
-__all__ = ["PORTS", "describe", "export", "top_name", "verilog"]
+__all__ = ["PORTS", "describe", "export", "fields", "plain", "top_name", "verilog"]
 
 PORTS = (
     "clk", "rst", "start", "busy", "prog", "tag_shift", "tag", "weights__payload", "weights__valid", "weights__ready",
@@ -24,17 +24,18 @@ PORTS = (
 
 def top_name(name: str) -> str:
     """Return the name of the top module of an array called `name`."""
-    return f"{_prefix(name)}_array"
+    return f"{plain(name)}_array"
 
 
-def _prefix(name: str) -> str:
-    plain = "".join(letter if letter.isalnum() else "_" for letter in name)
-    return plain if plain[:1].isalpha() else f"design_{plain}"
+def plain(name: str) -> str:
+    """Return `name` as the beginning of Verilog names."""
+    text = "".join(letter if letter.isalnum() else "_" for letter in name)
+    return text if text[:1].isalpha() else f"design_{text}"
 
 
 def verilog(array: SpatialArray, name: str = "spatial") -> str:
     """Return the Verilog of an array, each distinct module once."""
-    modules = Modules(prefix=f"{_prefix(name)}_")
+    modules = Modules(prefix=f"{plain(name)}_")
     top = modules.add(top_name(name), SpatialCore(array=array, modules=modules))
     return emit(modules, top)
 
@@ -47,7 +48,7 @@ def describe(array: SpatialArray, name: str = "spatial") -> dict[str, Any]:
     }  # fmt: skip
     return {
         "array": array.to_dict(), "top": top_name(name), "pes": array.pes,
-        "ports": {port: {"width": layout.size, "fields": list(_fields(layout))} for port, layout in ports.items()},
+        "ports": {port: {"width": layout.size, "fields": list(fields(layout))} for port, layout in ports.items()},
     }  # fmt: skip
 
 
@@ -67,10 +68,11 @@ def export(array: SpatialArray, name: str = "spatial") -> dict[str, str]:
     }
 
 
-def _fields(layout: data.Layout, offset: int = 0, path: str = "") -> Any:
+def fields(layout: data.Layout, offset: int = 0, path: str = "") -> Any:
+    """Yield name, lowest bit, width and sign of everything in a layout."""
     for key, field in layout:
         at, name = offset + field.offset, f"{path}.{key}" if path else str(key)
         if isinstance(field.shape, data.Layout):
-            yield from _fields(field.shape, at, name)
+            yield from fields(field.shape, at, name)
         elif field.width:
             yield {"name": name, "bit": at, "width": field.width, "signed": Shape.cast(field.shape).signed}

@@ -43,6 +43,10 @@ class Sequencer(wiring.Component):
         Marks of the tile whose sum is called for.
     room : In
         Whether another sum may be called for.
+    drained : Out
+        The last sum of a bank is called for.
+    waits_operand, waits_bank : Out
+        Compute waits for a delivery; it has all and waits for a bank.
     """
 
     def __init__(self, *, array: SpatialArray) -> None:
@@ -52,6 +56,7 @@ class Sequencer(wiring.Component):
             ports[tensor] = In(stream.Signature(layouts.beat(array, tensor)))
             ports[f"{tensor}_packet"] = Out(layouts.packet(array, tensor))
         ports |= {"ctl": Out(layouts.control(array)), "first": Out(1), "complete": Out(1), "room": In(1)}
+        ports |= {"drained": Out(1), "waits_operand": Out(1), "waits_bank": Out(1)}
         super().__init__(ports)
 
     def elaborate(self, platform: Any) -> Module:
@@ -73,6 +78,11 @@ class Sequencer(wiring.Component):
         running = self._outer(m)
         self._inner(m)
         drained = self._drain(m)
+        operands, bank = (can | ~self.new)[:2].all(), (can | ~self.new)[2]
+        m.d.comb += [
+            self.drained.eq(drained), self.waits_operand.eq(self.walking & self.opening & ~operands),
+            self.waits_bank.eq(self.walking & self.opening & operands & ~bank),
+        ]  # fmt: skip
         m.d.sync += banks.eq(banks + self.take[2] - drained)
         with m.If(self.issue):
             m.d.sync += self.opening.eq(self.last_step)

@@ -1,0 +1,1 @@
+"""The complete accelerator round an array of any connectivity: address generators, banked buffers, tile control."""

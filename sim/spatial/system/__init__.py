@@ -1,0 +1,1 @@
+"""Verification of complete accelerators round arrays of any connectivity."""
