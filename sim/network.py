@@ -82,7 +82,7 @@ def run_network(
         The simulation broke, a layer failed, or the queue did not come to its end.
     """
     acc, region = compiled.acc, compiled.activations.region
-    patience = PATIENCE * max(op_cycles(compiled)) + PATIENCE_CYCLES
+    patience = PATIENCE * max(op_cycles(compiled, axi)) + PATIENCE_CYCLES
     found = run_queue(
         acc, axi, memory_of(compiled, tensors, inputs), compiled.programs, (region.first, region.beats), base=base_address(axi),
         timeout_cycles=patience, simulator=simulator,
@@ -144,13 +144,13 @@ def verify_network(
         compiled = maps[number < whole]
         found = run_network(compiled, axi, tensors, inputs, simulator=simulator)
         golden = run_graph(graph, tensors, inputs, acc_bits=acc.array.acc_bits)
-        runs.append(_compare(compiled, found, golden, keep_all=number < whole))
+        runs.append(_compare(compiled, axi, found, golden, keep_all=number < whole))
     return NetworkReport(graph.name, acc.name, simulator, tuple(runs), time.perf_counter() - started)
 
 
-def _compare(compiled: CompiledNetwork, found: Inference, golden: Values, *, keep_all: bool) -> Run:
+def _compare(compiled: CompiledNetwork, axi: AxiOptions, found: Inference, golden: Values, *, keep_all: bool) -> Run:
     results = []
-    for op, model, rtl in zip(compiled.ops, op_cycles(compiled), found.queue.layer_cycles, strict=True):
+    for op, model, rtl in zip(compiled.ops, op_cycles(compiled, axi), found.queue.layer_cycles, strict=True):
         made = found.tensors.get(op.op.output)
         expected = golden[op.op.output]
         wrong = np.argwhere(made != expected) if made is not None else np.zeros((0, 4), np.int64)

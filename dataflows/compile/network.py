@@ -11,7 +11,7 @@ from dataflows.compile.memory import Activations, Region, place_activations, pla
 from dataflows.errors import SpecError
 from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.graph import Graph, GraphOp
-from dataflows.program import LayerProgram, Placement, Postprocess, compile_layer, place
+from dataflows.program import LayerProgram, Placement, Postprocess, compile_layer, place, table_violations
 from dataflows.tiling import Tiling, violations
 from dataflows.workload import Layer
 
@@ -132,7 +132,7 @@ def compile_network(
         raise SpecError(f"{graph.name}.ops", 0, "at least one operation", "name an operation")
     if missing := [name for name in layers if name not in tilings]:
         raise SpecError("tilings", f"none for {', '.join(missing[:5])}", "one for every operation", "map all layers")
-    refuse([reason for name, layer in layers.items() for reason in violations(layer, acc, tilings[name])])
+    refuse([reason for op in graph.ops for reason in _reasons(op, layers[op.layer.name], acc, tilings[op.layer.name])])
     sizes = {op.layer.name: _sizes(op, layers[op.layer.name], acc, tilings[op.layer.name]) for op in graph.ops}
     placed, at = {}, base
     for part in ("program", "scales", "weights"):
@@ -153,9 +153,14 @@ def refuse(reasons: list[Infeasible]) -> None:
         raise InfeasibleError(reasons)
 
 
+def _reasons(op: GraphOp, layer: Layer, acc: Accelerator, tiling: Tiling) -> list[Infeasible]:
+    """Say why an operation does not fit."""
+    return violations(layer, acc, tiling) + (table_violations(layer, acc) if op.table else [])
+
+
 def _sizes(op: GraphOp, layer: Layer, acc: Accelerator, tiling: Tiling) -> dict[str, int]:
     """Beats of an operation's constants."""
-    alone = place(layer, acc, tiling)
+    alone = place(layer, acc, tiling, table=op.table)
     weights = alone.inputs - alone.weights if op.layer.op == "mac" else 0
     return {"program": alone.scales - alone.program, "scales": alone.weights - alone.scales, "weights": weights}
 
@@ -165,9 +170,13 @@ def _compile(
     activations: Activations,
 ) -> CompiledOp:  # fmt: skip
     program, scales, weights = (placed[part][op.layer.name] for part in ("program", "scales", "weights"))
+    regions, zeros = [activations.tensors[name] for name in op.inputs], [graph.tensor(name).zero_point for name in op.inputs]
     output = activations.tensors[op.output]
     where = Placement(
-        program.first, scales.first, weights.first, activations.tensors[op.inputs[0]].first, output.first, output.end
+        program.first, scales.first, regions[1].first if layer.op == "multiply" else weights.first, regions[0].first,
+        output.first, output.end, other=regions[1].first if layer.op == "add" else 0,
+    )  # fmt: skip
+    post = Postprocess(
+        zeros[0], graph.output_zero(op), op.low, op.high, zeros[1] if len(zeros) > 1 else 0, op.coefficients, op.table
     )
-    post = Postprocess(graph.tensor(op.inputs[0]).zero_point, graph.output_zero(op), op.low, op.high)
     return CompiledOp(op, layer, tiling, program, scales, weights, compile_layer(layer, acc, tiling, where, post))

@@ -13,7 +13,8 @@ from dataflows.arch import Accelerator
 from dataflows.compile.network import CompiledNetwork, CompiledOp
 from dataflows.errors import SpecError
 from dataflows.graph import GraphTensor
-from sim.formats.dense import pack_scales, pack_weights
+from dataflows.program import program_beats
+from sim.formats.dense import pack_scales, pack_table, pack_weights
 from sim.formats.words import pack_lanes, to_beats, unpack_lanes
 from sim.tensors import LayerTensors
 
@@ -84,24 +85,36 @@ def _parts(compiled: CompiledNetwork, op: CompiledOp, found: OpTensors) -> list[
     """Beats of one operation and where they begin."""
     acc, size = compiled.acc, compiled.acc.memory.bus_bytes
     words = np.array(op.program.words(), "<u4").view(np.uint8)
-    parts = [(op.program_at.first, to_beats(words[None], size))]
     tensors = _layer_tensors(compiled, op, found)
-    parts.append((op.scales.first, pack_scales(op.layer, acc, tensors)))
+    parts = [(op.program_at.first, to_beats(words[None], size)), (op.scales.first, pack_scales(op.layer, acc, tensors))]
     if op.weights.beats:
         parts.append((op.weights.first, pack_weights(op.layer, acc, op.tiling, tensors.weights)))
+    if op.op.table:
+        if found.table is None or found.table.shape != (1 << acc.array.input_bits,):
+            shape = None if found.table is None else found.table.shape
+            allowed = f"a table of {1 << acc.array.input_bits} entries"
+            raise SpecError(f"tensors.{op.name}.table", shape, allowed, "quantise to the width of the design")
+        parts.append((op.program_at.first + program_beats(acc), pack_table(acc, found.table)))
     return parts
 
 
 def _layer_tensors(compiled: CompiledNetwork, op: CompiledOp, found: OpTensors) -> LayerTensors:
-    """Return what the packers take: weights in the groups that run, none as zeros, which fold no zero point into the bias."""
+    """Return what the packers take: weights in the groups that run, a bias of zeros where there is none."""
     layer, graph = op.op.layer, compiled.graph
     channels = layer.G * layer.K
-    weights = np.zeros((channels, layer.C, 1, 1), np.int8) if found.weights is None else found.weights
+    shapes: dict[str, tuple[int, ...] | None] = {"multiplier": found.multiplier.shape, "shift": found.shift.shape}
+    if layer.op == "mac":
+        shapes["weights"] = found.weights.shape if found.weights is not None else None
+    for name, shape in shapes.items():
+        wanted = (channels, layer.C, layer.R, layer.S) if name == "weights" else (channels,)
+        if shape != wanted:
+            raise SpecError(f"tensors.{op.name}.{name}", shape, f"shape {wanted}", "quantise the network again")
+    weights = np.zeros((0, 1, 1, 1), np.int8) if found.weights is None else found.weights
     if op.layer.G != layer.G:
         weights = one_group(weights, layer.G)
-    bias = np.zeros(channels, np.int64) if found.bias is None else found.bias.astype(np.int64)
     return LayerTensors(
-        inputs=np.zeros((0,), np.int8), weights=weights, bias=bias, multiplier=found.multiplier, shift=found.shift,
-        input_zero_point=graph.tensor(op.op.inputs[0]).zero_point, output_zero_point=graph.output_zero(op.op),
-        low=op.op.low, high=op.op.high,
+        inputs=np.zeros((0,), np.int8), weights=weights,
+        bias=np.zeros(channels, np.int64) if found.bias is None else found.bias.astype(np.int64),
+        multiplier=found.multiplier, shift=found.shift, input_zero_point=graph.tensor(op.op.inputs[0]).zero_point,
+        output_zero_point=graph.output_zero(op.op), low=op.op.low, high=op.op.high,
     )  # fmt: skip
