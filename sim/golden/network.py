@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from dataflows.errors import SpecError
 from dataflows.graph import Graph, GraphOp, GraphTensor
-from sim.golden.accumulate import wrap
-from sim.golden.channelwise import channel_sums
+from dataflows.rounding import Rounding
 from sim.golden.layer import golden_layer
-from sim.golden.requantize import requantize
 from sim.tensors import LayerTensors
 
 Integers = NDArray[np.int64]
@@ -43,7 +41,12 @@ class OpTensors:
 
 
 def run_graph(
-    graph: Graph, tensors: Mapping[str, OpTensors], inputs: Mapping[str, NDArray[np.integer]], *, acc_bits: int = 32
+    graph: Graph,
+    tensors: Mapping[str, OpTensors],
+    inputs: Mapping[str, NDArray[np.integer]],
+    *,
+    acc_bits: int = 32,
+    rounding: Rounding = "single",
 ) -> dict[str, Integers]:
     """Run a network and return every tensor of it by name, inputs included.
 
@@ -56,6 +59,8 @@ def run_graph(
         Stored values by name of the input tensor.
     acc_bits : int
         Sums wrap modulo 2**acc_bits.
+    rounding : str
+        How the final shift rounds, see `dataflows.rounding`.
 
     Returns
     -------
@@ -70,35 +75,45 @@ def run_graph(
     for op in graph.ops:
         if op.layer.name not in tensors:
             raise SpecError(f"tensors.{op.layer.name}", "nothing", "its stored integers", "quantise the network again")
-        made[op.output] = golden_op(graph, op, tensors[op.layer.name], [made[name] for name in op.inputs], acc_bits=acc_bits)
+        operands = [made[name] for name in op.inputs]
+        made[op.output] = golden_op(graph, op, tensors[op.layer.name], operands, acc_bits=acc_bits, rounding=rounding)
     return made
 
 
-def golden_op(graph: Graph, op: GraphOp, stored: OpTensors, operands: list[Integers], *, acc_bits: int = 32) -> Integers:
-    """Return what one operation of `graph` makes of its operands, (N, K, P, Q)."""
-    layer, zero_out = op.layer, graph.output_zero(op)
-    channels = layer.G * layer.K
-    bias = np.zeros(channels, np.int64) if stored.bias is None else stored.bias.astype(np.int64)
-    zeros = [graph.tensor(name).zero_point for name in op.inputs]
+def golden_op(
+    graph: Graph,
+    op: GraphOp,
+    stored: OpTensors,
+    operands: Sequence[Integers],
+    *,
+    acc_bits: int = 32,
+    rounding: Rounding = "single",
+) -> Integers:
+    """Return what one operation of `graph` makes of its operands, (N, K, P, Q); see `run_graph`."""
+    return golden_layer(op.layer, layer_tensors(graph, op, stored, operands, rounding), acc_bits=acc_bits)
+
+
+def layer_tensors(
+    graph: Graph, op: GraphOp, stored: OpTensors, operands: Sequence[Integers], rounding: Rounding = "single"
+) -> LayerTensors:
+    """Return one operation with all its integers, as `sim.golden.layer` takes it: the network's constants, the run's operands."""
+    layer, zeros = op.layer, [graph.tensor(name).zero_point for name in op.inputs]
+    inputs, weights = operands[0], np.zeros((0, 1, 1, 1), np.int64)
     if layer.op == "mac":
         if stored.weights is None:
             raise SpecError(f"tensors.{layer.name}.weights", "nothing", "weights", "quantise the network again")
-        values = golden_layer(
-            layer, LayerTensors(
-                operands[0], stored.weights, bias, stored.multiplier, stored.shift, zeros[0], zero_out, op.low, op.high
-            ), acc_bits=acc_bits,
-        )  # fmt: skip
-    else:
-        sums = channel_sums(layer, [x - zero for x, zero in zip(operands, zeros, strict=True)], op.coefficients)
-        values = requantize(
-            wrap(sums + bias[:, None, None], acc_bits), stored.multiplier[:, None, None], stored.shift[:, None, None],
-            zero_point=zero_out, low=op.low, high=op.high,
-        )  # fmt: skip
-    if not op.table:
-        return values
-    if stored.table is None or stored.table.shape != (1 << layer.input_bits,):
-        raise SpecError(f"tensors.{layer.name}.table", None, f"{1 << layer.input_bits} entries", "quantise the network again")
-    return stored.table.astype(np.int64)[values + (1 << (layer.input_bits - 1))]
+        weights = stored.weights
+    elif layer.op == "add":
+        inputs = np.stack(operands, axis=2).reshape(layer.N, -1, layer.H, layer.W)  # channels of the two take turns
+    elif layer.op == "multiply":
+        weights = operands[1].reshape(-1, 1, 1, 1)
+    if op.table != (stored.table is not None):
+        raise SpecError(f"tensors.{layer.name}.table", stored.table, f"a table: {op.table}", "quantise the network again")
+    bias = np.zeros(layer.G * layer.K, np.int64) if stored.bias is None else stored.bias.astype(np.int64)
+    return LayerTensors(
+        inputs, weights, bias, stored.multiplier, stored.shift, zeros[0], graph.output_zero(op), op.low, op.high,
+        table=stored.table, rounding=rounding, other_zero_point=zeros[-1] if len(zeros) > 1 else 0, coefficients=op.coefficients,
+    )  # fmt: skip
 
 
 def _stored(values: NDArray[np.integer] | None, tensor: GraphTensor) -> Integers:

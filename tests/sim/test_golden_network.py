@@ -149,7 +149,7 @@ def test_what_does_not_belong_to_the_graph_is_refused(change, words):
         run_graph(graph, stored, inputs)
 
 
-@pytest.mark.parametrize(("table", "words"), [(None, "table"), (np.arange(16), "256 entries")])
+@pytest.mark.parametrize(("table", "words"), [(None, "a table: True"), (np.arange(16), "shape .256,.")])
 def test_a_table_has_an_entry_for_every_index(table, words):
     graph, tensors, x = chain()
     graph = replace(graph, ops=(replace(graph.ops[0], table=True), graph.ops[1]))
