@@ -265,6 +265,13 @@ class Accelerator:
             MemoryLevel("dram", ("inputs", "weights", "outputs", "scales", "program"), 0, self.beat_bits),
         )
 
+    def tables(self) -> tuple[MemoryLevel, ...]:
+        """Activation tables, one memory per post lane: part of the post unit, no buffer; empty where there are none."""
+        if not self.table_entries:
+            return ()
+        bits = min(self.beat_bits, self.table_entries * self.array.input_bits)
+        return (MemoryLevel("activation_table", ("tables",), self.post_lanes * self.table_beats, bits, self.post_lanes),)
+
     @property
     def buffer_bytes(self) -> int:
         """On-chip bytes of all buffers, both halves."""

@@ -122,7 +122,7 @@ class Rates:
 def rates(acc: Accelerator, tech: Technology) -> Rates:
     """Return the energy per event of `acc`."""
     levels = {}
-    for level in acc.levels():
+    for level in (*acc.levels(), *acc.tables()):
         if level.name == "dram":
             levels[level.name] = (tech.dram_pj(level.word_bits), tech.dram_pj(level.word_bits))
         else:
@@ -157,8 +157,8 @@ def operands_per_beat(acc: Accelerator) -> dict[str, Fraction]:
 
 
 def srams(level: MemoryLevel) -> int:
-    """Return how many memories hold a level: the accumulator's halves are apart, all others share one."""
-    return level.copies if level.name == "accumulator" else 1
+    """Return how many memories hold a level: the accumulator's halves and the lanes' tables are apart, all others share one."""
+    return level.copies if level.name in {"accumulator", "activation_table"} else 1
 
 
 def energy_by_level(counts: Counts, acc: Accelerator, tech: Technology, cycles: int) -> EnergyByLevel:
@@ -178,7 +178,7 @@ def energy_by_level(counts: Counts, acc: Accelerator, tech: Technology, cycles: 
 
 
 def area_by_part(acc: Accelerator, tech: Technology) -> dict[str, float]:
-    """Return um2 of the array and its edges, the lanes past it, the post unit and every buffer (all copies)."""
+    """Return um2 of the array and its edges, the lanes past it, the post unit, its tables and every buffer (all copies)."""
     array = acc.array
     rows, cols = array.rows, array.cols
     waiting_inputs = rows * rows if array.outputs_stay else rows * (rows - 1) // 2  # lanes held at the edges
@@ -190,7 +190,7 @@ def area_by_part(acc: Accelerator, tech: Technology) -> dict[str, float]:
         "lanes": acc.channel_lanes * tech.pe_area_um2(*lane_bits(acc)),
         "post": acc.post_lanes * tech.post_lane_area_um2(array.acc_bits),
     }
-    for level in acc.levels():
+    for level in (*acc.levels(), *acc.tables()):
         if level.name != "dram":
             parts[level.name] = srams(level) * tech.sram_area_um2(level.words // srams(level), level.word_bits, SRAM_PORTS)
     return parts
@@ -205,7 +205,7 @@ def area_um2(acc: Accelerator, tech: Technology) -> float:
 def leakage_per_cycle(acc: Accelerator, tech: Technology) -> dict[str, float]:
     """Return pJ that ``logic`` (array, edges, post unit) and ``sram`` (all buffers) leak in a cycle of the table's clock."""
     areas = area_by_part(acc, tech)
-    memories = [(srams(level), level) for level in acc.levels() if level.name != "dram"]
+    memories = [(srams(level), level) for level in (*acc.levels(), *acc.tables()) if level.name != "dram"]
     sram_mw = sum(n * tech.sram_leakage_mw(level.words // n, level.word_bits, SRAM_PORTS) for n, level in memories)
     logic_mw = tech.logic_leakage_mw(sum(areas[part] for part in LOGIC))
     per_cycle = 1000 / tech.value("clock_mhz")  # mW over MHz is nJ
@@ -221,6 +221,7 @@ def evaluate(
     cycles: int | None = None,
     program_beats: int = 0,
     check: bool = False,
+    table: bool = False,
 ) -> Cost:
     """Cost one layer under one tiling.
 
@@ -240,6 +241,8 @@ def evaluate(
         Beats of the layer program.
     check : bool
         Walk the nest too and compare the counts; slow for large layers.
+    table : bool
+        Whether outputs are looked up in an activation table; its beats belong to `program_beats`.
 
     Raises
     ------
@@ -250,7 +253,7 @@ def evaluate(
     if reasons:
         raise InfeasibleError(reasons)
     tech = tech or technology()
-    counts = count(layer, acc, tiling, program_beats)
+    counts = count(layer, acc, tiling, program_beats, table)
     limits = bound(layer, acc, tiling, counts)
     latency = limits.cycles if cycles is None else cycles
     energy = energy_by_level(counts, acc, tech, latency)
@@ -265,13 +268,13 @@ def evaluate(
         utilization=counts.macs / (latency * acc.array.macs),
         bound=limits.binds,
         levels=counts.levels,
-        check=_check(layer, acc, tiling, counts, program_beats) if check else None,
+        check=_check(layer, acc, tiling, counts, program_beats, table) if check else None,
         technology=tech.name,
     )
 
 
-def _check(layer: Layer, acc: Accelerator, tiling: Tiling, counts: Counts, program_beats: int) -> dict[str, Any]:
-    walked = walk(layer, acc, tiling, program_beats)
+def _check(layer: Layer, acc: Accelerator, tiling: Tiling, counts: Counts, program_beats: int, table: bool) -> dict[str, Any]:
+    walked = walk(layer, acc, tiling, program_beats, table)
     differences = [
         f"{level}.{tensor}.{kind}: {counts.levels[level][tensor][kind]} counted, {n} walked"
         for level, tensors in walked.levels.items()

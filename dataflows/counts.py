@@ -120,7 +120,7 @@ def window_total(layer: Layer, axis: int, tile: int) -> int:
     return ends - clipped_sum(-pad, advance, tiles, size)
 
 
-def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0) -> Counts:
+def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0, table: bool = False) -> Counts:
     """Count the words that every level reads and writes per tensor.
 
     Parameters
@@ -132,7 +132,9 @@ def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0
     tiling : Tiling
         A tiling that fits (`dataflows.tiling.violations` is empty); this is not checked again.
     program_beats : int
-        Beats of the layer program, read once.
+        Beats of the layer program, and of its table, read once.
+    table : bool
+        Whether outputs are looked up in an activation table: every lane reads one entry of each part of a word.
     """
     one, cut = problem(layer, acc), tiles(layer, acc, tiling)
     blocking, outputs, groups = one.blocking, one.outputs, acc.post_groups
@@ -162,6 +164,9 @@ def count(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0
             "program": _entry(program_beats, 0),
         },
     }
+    if table:
+        lanes = acc.post_lanes
+        levels["activation_table"] = {"tables": _entry(outputs * groups * lanes, lanes * acc.table_beats)}
     return Counts(levels, register_writes(layer, acc, tiling), layer.macs)
 
 

@@ -41,17 +41,20 @@ class Walk:
     macs: int
 
 
-def walk(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0) -> Walk:
+def walk(layer: Layer, acc: Accelerator, tiling: Tiling, program_beats: int = 0, table: bool = False) -> Walk:
     """Walk the whole nest; raise `CheckFailed` if a word is read that its level does not hold, or an output comes out wrong.
 
     Time grows with the number of multiply-accumulates: meant for small layers.
     """
-    walker = _Walker(layer, acc, tiling)
+    walker = _Walker(layer, acc, tiling, table)
     walker.tally["dram", "program", "reads"] += program_beats
+    if table:
+        walker.tally["activation_table", "tables", "writes"] += acc.post_lanes * acc.table_beats
     walker.run()
+    tensors = TENSORS | ({"activation_table": ("tables",)} if table else {})
     levels = {
         level: {name: {kind: walker.tally[level, name, kind] for kind in ("reads", "writes")} for name in names}
-        for level, names in TENSORS.items()
+        for level, names in tensors.items()
     }
     latches = register_latches if layer.op == "mac" else lane_latches
     return Walk(levels, latches(layer, acc, tiling), walker.macs)
@@ -62,6 +65,7 @@ class _Walker:
     layer: Layer
     acc: Accelerator
     tiling: Tiling
+    table: bool
     tally: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     macs: int = 0
     held: dict[str, set[Coordinates]] = field(default_factory=lambda: {"inputs": set(), "weights": set(), "scales": set()})
@@ -206,6 +210,8 @@ class _Walker:
             for part in range(self.acc.post_groups):
                 self.need("scales", (*place[:2], part))
                 self.tally["scale_buffer", "scales", "reads"] += 1
+                if self.table:
+                    self.tally["activation_table", "tables", "reads"] += self.acc.post_lanes
             self.tally["output_buffer", "outputs", "writes"] += 1
             self.tally["output_buffer", "outputs", "reads"] += 1
             self.tally["dram", "outputs", "writes"] += self.acc.beats(self.acc.output_word_bits)

@@ -14,7 +14,7 @@ from dataflows.errors import SpecError
 from dataflows.yaml_lines import Document, parse_yaml, read_yaml
 from systolith import presets
 from systolith.arch_names import Use, unknown
-from systolith.textspec import integer, is_file, pairs, split_head
+from systolith.textspec import flag, integer, is_file, pairs, split_head
 
 ENGINES = {
     "ws": "weight stationary: each PE keeps one weight, inputs travel along rows, partial sums down columns",
@@ -23,9 +23,11 @@ ENGINES = {
 ARRAY_KEYS = ("rows", "cols", "input_bits", "weight_bits", "acc_bits", "pe_stages")
 MEMORY_KEYS = ("bus_bytes", "interval", "latency")
 BUFFER_KEYS = ("input_words", "weight_words", "acc_words", "post_lanes", "tile_blocks")
-KEYS = ("rows", "cols", "bits", *ARRAY_KEYS[2:], *BUFFER_KEYS, *MEMORY_KEYS, "name")
+FLAG_KEYS = ("channelwise", "table")
+KEYS = ("rows", "cols", "bits", *ARRAY_KEYS[2:], *BUFFER_KEYS, *FLAG_KEYS, *MEMORY_KEYS, "name")
 WhatItIs = "an accelerator: a YAML file, a folder with design.yaml, a preset, or an engine such as ws:rows=8,cols=8"
 Int = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 
 
 class _Strict(BaseModel):
@@ -65,6 +67,8 @@ class AcceleratorModel(_Strict):
     acc_words: Int | None = None
     post_lanes: Int | None = None
     tile_blocks: Int | None = None
+    channelwise: Flag | None = None
+    table: Flag | None = None
 
 
 def accelerator(text: str, use: Use = "map") -> Accelerator:
@@ -111,7 +115,7 @@ def from_document(document: Document, stem: str) -> Accelerator:
         document = document.part("accelerator")
     model = validate(AcceleratorModel, document)
     given: dict[str, Any] = {"name": model.name or stem}
-    given |= {key: value for key in BUFFER_KEYS if (value := getattr(model, key)) is not None}
+    given |= {key: value for key in (*BUFFER_KEYS, *FLAG_KEYS) if (value := getattr(model, key)) is not None}
     given |= {key: value for part in (model.array, model.memory) for key, value in part.model_dump().items() if value is not None}
     try:
         return complete(given.pop("dataflow"), given, document.path)
@@ -154,7 +158,8 @@ def _override(base: Accelerator, given: dict[str, Any], argument: str) -> Accele
         return base
     if "rows" in given or "cols" in given:  # another array: its buffers follow, unless given too
         array = {key: getattr(base.array, key) for key in ARRAY_KEYS if key not in ("acc_bits",)}
-        merged = {**array, "acc_bits": base.array.acc_bits, **asdict(base.memory), "name": base.name, **given}
+        flags = {key: getattr(base, key) for key in FLAG_KEYS}
+        merged = {**array, **flags, "acc_bits": base.array.acc_bits, **asdict(base.memory), "name": base.name, **given}
         return complete(base.array.dataflow, merged, argument)
     bits = given.pop("bits", None)
     if bits is not None:
@@ -165,4 +170,8 @@ def _override(base: Accelerator, given: dict[str, Any], argument: str) -> Accele
 
 
 def _typed(texts: dict[str, str], argument: str) -> dict[str, Any]:
-    return {key: value if key == "name" else integer(value, f"{argument}: {key}") for key, value in texts.items()}
+    def typed(key: str, value: str) -> object:
+        path = f"{argument}: {key}"
+        return value if key == "name" else flag(value, path) if key in FLAG_KEYS else integer(value, path)
+
+    return {key: typed(key, value) for key, value in texts.items()}

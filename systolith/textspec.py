@@ -52,3 +52,10 @@ def integer(text: str, path: str) -> int:
         return int(text)
     except ValueError:
         raise SpecError(path, text, "an integer", "correct the value") from None
+
+
+def flag(text: str, path: str) -> bool:
+    """Read ``true`` or ``false``."""
+    if text not in {"true", "false"}:
+        raise SpecError(path, text, "true or false", "correct the value")
+    return text == "true"

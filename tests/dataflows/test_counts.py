@@ -41,17 +41,28 @@ def test_counts_equal_the_walker(examples):
     @given(any_jobs())
     def compare(job):
         layer, acc, tiling = job
-        counted, walked = count(layer, acc, tiling, program_beats=7), walk(layer, acc, tiling, program_beats=7)
+        table = layer.K % 2 == 0
+        counted, walked = count(layer, acc, tiling, 7, table), walk(layer, acc, tiling, 7, table)
         assert counted.levels == walked.levels
         assert counted.array == walked.array
         assert counted.macs == walked.macs == layer.macs
-        assert set(counted.levels) == {level.name for level in acc.levels()}
+        assert set(counted.levels) == {level.name for level in (*acc.levels(), *(acc.tables() if table else ()))}
         for name, holds in FEATURES.items():
             seen[name] += bool(holds(*job))
 
     compare()
     print({name: f"{number / examples:.0%}" for name, number in seen.items()})
     assert min(seen.values()) >= examples // 50, seen
+
+
+@pytest.mark.parametrize(("lanes", "reads", "writes"), [(1, 60 * 3, 16), (2, 60 * 2 * 2, 32), (3, 60 * 3, 48)])
+def test_every_lane_reads_its_table_once_for_each_part_of_a_word(lanes, reads, writes):
+    """30 pixels of two blocks of three columns; 256 entries are 16 beats."""
+    layer, acc = Layer.gemm("g", M=30, N=6, K=4), Accelerator("a", Array(4, 3), post_lanes=lanes)
+    job = layer, acc, Tiling(1, 1, 1, 10)
+    counted, without = count(*job, table=True), count(*job)
+    assert counted.levels == without.levels | {"activation_table": {"tables": {"reads": reads, "writes": writes}}}
+    assert counted.levels == walk(*job, table=True).levels
 
 
 def test_tiles_larger_than_the_layer_are_the_layer():

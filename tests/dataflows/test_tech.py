@@ -176,10 +176,8 @@ def test_energy_of_one_level_by_hand():
 
 def test_leakage_by_hand():
     """Every part leaks at its rate in every cycle, 2 ns at 500 MHz."""
-    acc, area = (
-        Accelerator("a", Array(16, 16), input_words=1024),
-        area_by_part(Accelerator("a", Array(16, 16)), technology("45nm")),
-    )
+    acc = Accelerator("a", Array(16, 16), channelwise=False, table=False)
+    area = area_by_part(acc, technology("45nm"))
     # Banks of 64 bits: two of 16, 8 and 4 KB; the accumulator's halves, each eight of 2 KB; scales, 288 bits wide, of 1 KB.
     sram_uw = 2 * (0.5807 + 0.3235 + 0.175) + 16 * 0.09247 + 4.5 * 0.0438
     logic_uw = 257.7 / 8171.7 * (area["array"] + area["edges"] + area["post"])
@@ -214,6 +212,21 @@ def test_overfull_tile_is_refused():
     layer, acc = Layer.gemm("g", M=1024, N=16, K=16), Accelerator("a", Array(16, 16))
     with pytest.raises(InfeasibleError, match="accumulator lacks 768 words"):
         evaluate(layer, acc, Tiling(1, 1, 1, 1024))
+
+
+def test_tables_cost_their_memories():
+    """Four lanes with 256 entries in words of a 16-byte beat each; only layers with a table read them."""
+    tech, layer, tiling = technology("45nm"), Layer.gemm("g", M=16, N=16, K=16), Tiling(1, 1, 1, 16)
+    bare, made = (Accelerator("a", Array(16, 16), table=table) for table in (False, True))
+    more = {name: um2 - area_by_part(bare, tech).get(name, 0) for name, um2 in area_by_part(made, tech).items()}
+    assert {name: um2 for name, um2 in more.items() if um2} == {"activation_table": 4 * tech.sram_area_um2(16, 128, 2)}
+    without, with_table = (
+        evaluate(layer, made, tiling, tech, cycles=999, table=table).energy_by_level for table in (False, True)
+    )
+    read, write = tech.sram_read_pj(16, 128, 2), tech.sram_write_pj(16, 128, 2)
+    assert with_table == without | {"activation_table": {"tables": pytest.approx(16 * 4 * 4 * read + 4 * 16 * write)}}
+    leaks = evaluate(layer, bare, tiling, tech, cycles=999).energy_by_level["leakage"]
+    assert without["leakage"]["sram"] - leaks["sram"] == pytest.approx(999 * 2 * 4 * tech.sram_leakage_mw(16, 128, 2))
 
 
 def test_area_of_the_edges_by_hand():

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflows.arch import Accelerator
+from dataflows.errors import SpecError
 from dataflows.networks import catalogue, network
 from dataflows.tiling import smallest
 from systolith import presets
@@ -59,8 +60,17 @@ def test_changes_to_a_preset():
     assert accelerator("ws-16x16:bits=4").array.weight_bits == 4
 
 
+def test_parts_that_can_be_left_out():
+    whole, bare = accelerator("ws:rows=4,cols=4"), accelerator("ws:rows=4,cols=4,table=false,channelwise=false")
+    assert ((whole.table_entries, whole.channel_lanes), (bare.table_entries, bare.channel_lanes)) == ((256, 4), (0, 0))
+    assert accelerator("ws:rows=4,cols=4,bits=16").table_entries == 0
+    assert not accelerator("ws-16x16:table=false").table
+    with pytest.raises(SpecError, match="table"):
+        accelerator("ws:rows=4,cols=4,table=0")
+
+
 def test_a_design_survives_its_file(tmp_path):
-    acc = accelerator("os:rows=5,cols=2,input_bits=4,interval=3")
+    acc = accelerator("os:rows=5,cols=2,input_bits=4,interval=3,table=false")
     path = tmp_path / "design.yaml"
     path.write_text(yaml.safe_dump(acc.to_dict()))
     assert accelerator(str(path)) == acc
