@@ -19,7 +19,8 @@ from sim.quantize.ranges import Range, Scale
 from sim.quantize.steps import Floats, Stage, Step
 
 _MOST_BIAS = 1 << 30
-_LARGEST_COEFFICIENT = (1 << 15) - 1
+_LARGEST_COEFFICIENT = 1 << 14
+"""Sums of two int8 tensors times such coefficients fit 24 bits; coefficients have 16."""
 _SAMPLES = 4097
 _FLAT = 0.25
 """Part of an output step by which a function may move on an end of its range that the table leaves out."""
@@ -39,17 +40,21 @@ def trimmed(chain: Chain, model: FloatModel, found: Range, step: float) -> Range
     """
     points = np.linspace(*found, _SAMPLES)
     values = chain.evaluate(model, points)
-    low = int(np.argmax(np.abs(values - values[0]) > _FLAT * step))
-    high = len(points) - 1 - int(np.argmax(np.abs(values[::-1] - values[-1]) > _FLAT * step))
-    if low == 0 and abs(values[-1] - values[0]) <= _FLAT * step and high == len(points) - 1:
+    moved_from_low = np.flatnonzero(np.abs(values - values[0]) > _FLAT * step)
+    moved_from_high = np.flatnonzero(np.abs(values - values[-1]) > _FLAT * step)
+    if not moved_from_low.size or not moved_from_high.size:
         return found
-    return float(points[max(low - 1, 0)]), float(points[min(high + 1, len(points) - 1)])
+    return float(points[max(moved_from_low[0] - 1, 0)]), float(points[min(moved_from_high[-1] + 1, len(points) - 1)])
 
 
 def lookup(chain: Chain, model: FloatModel, index: Scale, out: Scale) -> NDArray[np.int64]:
-    """Return the table of a function: the stored output for every stored index."""
+    """Return the table of a function: the stored output for every stored index.
+
+    Where a function has no value, as the logarithm of an index below 0 that its argument never reaches, the entry means 0.
+    """
     stored = np.arange(index.lowest, index.highest + 1)
-    return out.store(chain.evaluate(model, index.real(stored)))
+    values = chain.evaluate(model, index.real(stored))
+    return out.store(np.where(np.isnan(values), 0.0, values))
 
 
 def convert(
@@ -105,10 +110,10 @@ def _activation(layer: Layer, bounds: Range) -> Activation:
 def mixed(scales: list[Scale], signs: tuple[int, int]) -> tuple[tuple[int, int], float]:
     """Return integer coefficients of a sum and what its accumulator counts in.
 
-    The larger scale gets a coefficient between 2**14 and 2**15, that one at which the other's is nearest to an integer.
+    The larger scale gets a coefficient between 2**13 and 2**14, that one at which the other's is nearest to an integer.
     """
     steps = np.array([scale.step for scale in scales])
-    large = np.arange((_LARGEST_COEFFICIENT + 1) // 2, _LARGEST_COEFFICIENT + 1)
+    large = np.arange(_LARGEST_COEFFICIENT // 2, _LARGEST_COEFFICIENT + 1)
     small = large * (steps.min() / steps.max())
     best = int(np.argmin(np.abs(small - np.rint(small)) / large))
     unit = steps.max() / large[best]

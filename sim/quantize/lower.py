@@ -85,7 +85,7 @@ class Lowering:
             return
         elif (chain := elementwise(node, self.graph, {name: self.source(name) for name in data}, self._chains)) is not None:
             self._chains[node.output[0]] = chain
-        elif node.op_type not in HANDLERS:
+        elif node.op_type not in HANDLERS or node.domain not in ("", "ai.onnx"):
             allowed = "convolutions, products with weights, sums, pools, elementwise functions, factors per channel"
             raise self.model.refuse(node, node.op_type, allowed, "end the network before it, or replace the operator")
         else:

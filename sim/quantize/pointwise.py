@@ -22,6 +22,7 @@ ELEMENTWISE = frozenset(
      "Log", "Max", "Min", "Mish", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Softplus",
      "Softsign", "Sqrt", "Sub", "Sum", "Tanh", "ThresholdedRelu")
 )  # fmt: skip
+_DOMAINS = ("", "ai.onnx")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +99,7 @@ def elementwise(node: NodeProto, graph: Graph, sources: Mapping[str, str], chain
     """
     shape = graph.shape(node.output[0])
     roots = {chains[name].root if name in chains else name for name in sources.values()}
-    if node.op_type not in ELEMENTWISE or len(roots) != 1 or shape is None:
+    if node.op_type not in ELEMENTWISE or node.domain not in _DOMAINS or len(roots) != 1 or shape is None:
         return None
     for name in filter(None, node.input):
         if name in sources:
