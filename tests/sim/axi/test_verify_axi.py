@@ -10,6 +10,7 @@ import pytest
 from amaranth import Module, Signal
 
 import rtl.shell.bursts
+import rtl.shell.master
 import rtl.shell.top
 from dataflows.arch import Accelerator, Array, Memory
 from dataflows.axi import AxiOptions
@@ -131,6 +132,15 @@ def test_a_fault_in_the_shell_is_found(part: str, mutant: type, found: list[str]
 
 
 @icarus
+def test_a_fault_that_costs_cycles_only_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtl.shell.master, "BURST_QUEUE", 1)
+    report = verify_axi(*DESIGNS["os"], cases=2, seed=3, simulator="icarus")
+    assert not any(case.mismatches for case in report.cases)
+    assert all(held for _name, held in report.checks)
+    assert any(case.cycles_axi != case.cycles_exact for case in report.cases)
+
+
+@icarus
 def test_a_burst_across_a_page_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rtl.shell.bursts, "PAGE_BYTES", 1 << 20)
     with pytest.raises(CheckFailed, match="AssertionError"):
@@ -162,3 +172,4 @@ def test_wrong_models_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ({"mismatches": 1}, {"counts_equal": False}, {"cycles_limit": case.cycles_axi - 1}):
         assert not replace(right, **wrong).passed
     assert not replace(right, cycles_model=case.cycles_axi + 1).passed
+    assert not replace(right, cycles_exact=case.cycles_axi + 1).passed
