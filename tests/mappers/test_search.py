@@ -25,7 +25,7 @@ from mappers.naive import NaiveMapper
 from mappers.random_mapper import RandomMapper, draw
 from mappers.search import SearchMapper
 from mappers.space import ORDERS, SMALL, aligned_sizes, candidates, even_sizes
-from tests.strategies import layers
+from tests.strategies import any_layers
 
 TECH = technology("22nm")
 MAPPERS = (SearchMapper(TECH), RandomMapper(tech=TECH, samples=64), NaiveMapper(TECH))
@@ -64,7 +64,7 @@ def test_aligned_sizes():
 
 
 @settings(max_examples=60)
-@given(layers(), tight(), st.sampled_from(OBJECTIVES), st.integers(0, 9))
+@given(any_layers(), tight(), st.sampled_from(OBJECTIVES), st.integers(0, 9))
 def test_mappers_return_legal_mappings_that_round_trip(layer, acc, objective, seed):
     for mapper in MAPPERS:
         try:
@@ -81,7 +81,7 @@ def test_mappers_return_legal_mappings_that_round_trip(layer, acc, objective, se
 
 
 @settings(max_examples=60)
-@given(layers(), tight(), st.sampled_from(OBJECTIVES))
+@given(any_layers(), tight(), st.sampled_from(OBJECTIVES))
 def test_shortlist_is_sorted_and_the_search_beats_the_yardsticks(layer, acc, objective):
     try:
         found = SearchMapper(TECH).map(layer, acc, objective)
@@ -99,9 +99,9 @@ def test_shortlist_is_sorted_and_the_search_beats_the_yardsticks(layer, acc, obj
 @given(st.data())
 def test_two_orders_are_enough(data):
     """Whatever the tile sizes, no order has a lower bound or less energy than the better of the two."""
-    layer, acc = data.draw(layers()), data.draw(tight())
+    layer, acc = data.draw(any_layers()), data.draw(tight())
     bk = Blocking.of(layer, acc)
-    total = bk.group_blocks if bk.packed > 1 else bk.k_blocks
+    total = bk.walked
     sizes = [data.draw(st.integers(1, most)) for most in (total, bk.c_blocks, layer.P, layer.Q)]
     for objective in OBJECTIVES:
         best = min(value(layer, acc, Tiling(*sizes, order), objective) for order in ORDERS)
@@ -112,7 +112,7 @@ def test_two_orders_are_enough(data):
 def exhaustive(layer, acc, objective):
     """The best of every legal size in the two orders."""
     bk = Blocking.of(layer, acc)
-    total = bk.group_blocks if bk.packed > 1 else bk.k_blocks
+    total = bk.walked
     sizes = product(range(1, total + 1), range(1, bk.c_blocks + 1), range(1, layer.P + 1), range(1, layer.Q + 1))
     legal = [size for size in sizes if not violations(layer, acc, Tiling(*size))]
     batch = Batch(layer, acc, TECH, program_beats(acc))
@@ -122,7 +122,7 @@ def exhaustive(layer, acc, objective):
 
 
 @settings(max_examples=60)
-@given(layers(most=12), tight(), st.sampled_from(OBJECTIVES))
+@given(any_layers(most=12), tight(), st.sampled_from(OBJECTIVES))
 def test_gap_zero_is_optimal(layer, acc, objective):
     layer = layer.flattened()
     if violations(layer, acc, Tiling(1, 1, 1, 1)):
@@ -159,7 +159,7 @@ def test_candidates_are_legal_and_distinct(layer):
 
 
 @settings(max_examples=30)
-@given(layers(), tight(), st.integers(0, 99))
+@given(any_layers(), tight(), st.integers(0, 99))
 def test_random_draws_are_legal(layer, acc, seed):
     if violations(layer, acc, Tiling(1, 1, 1, 1)):
         return
