@@ -37,4 +37,5 @@ lint:
 
 bench:                    ## measured comparisons
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.simulation --repeats 3
 	$(BIN)/python -m benchmarks.mapping
