@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataflows.arch import Accelerator
 from dataflows.errors import SpecError, suggestion
 from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.system.spec import SpatialSystem
 from rtl.accelerator.core import Core
 from rtl.accelerator.top import AcceleratorTop
 from rtl.array import ArrayPlan, PEArray
@@ -17,8 +18,10 @@ from rtl.library import Modules
 from rtl.spatial import export as spatial
 from rtl.spatial.core import SpatialCore
 from rtl.spatial.pe import SpatialPE
+from rtl.spatial.system import export as systems
+from rtl.spatial.system.top import SystemTop
 
-__all__ = ["ACCELERATOR_PARTS", "ARRAY_PARTS", "Part", "accelerator_part", "array_part"]
+__all__ = ["ACCELERATOR_PARTS", "ARRAY_PARTS", "Part", "accelerator_part", "array_part", "system_part"]
 
 ARRAY_PARTS = {"array": "the processing elements and what feeds them", "pe": "one processing element"}
 ACCELERATOR_PARTS = {
@@ -80,6 +83,17 @@ def array_part(array: SpatialArray, name: str, part: str = "array") -> Part:
     else:
         top, component = f"{start}spatial_pe", SpatialPE(array=array, modules=modules)
     modules.add(top, component)
+    return Part(name, part, modules.rtlil, top, start)
+
+
+def system_part(system: SpatialSystem, name: str, part: str = "accelerator") -> Part:
+    """Return the accelerator round an array of any connectivity, or one of `ARRAY_PARTS`; raise `SpecError` for any other."""
+    if part != "accelerator":
+        return array_part(system.array, name, part)
+    top = systems.top_name(name)
+    start = top.removesuffix("accelerator")
+    modules = Modules(prefix=start)
+    modules.add(top, SystemTop(system=system, modules=modules))
     return Part(name, part, modules.rtlil, top, start)
 
 

@@ -10,13 +10,14 @@ Use = Literal["map", "cost", "hardware"]
 KINDS: dict[Use, tuple[str, ...]] = {
     "map": ("engines", "accelerators"),
     "cost": ("engines", "accelerators", "mode timeloop", "arrays", "other tools", "published machines"),
-    "hardware": ("engines", "accelerators", "arrays"),
+    "hardware": ("engines", "accelerators", "arrays", "systems"),
 }
 """Kinds of names that commands take: `map`; `cost`; `generate`, `verify` and `synthesize`."""
 ONLY = {
     "mode timeloop": "can only be costed",
     "other tools": "can only be costed",
     "published machines": "can only be costed",
+    "systems": "can be generated, verified and synthesized; cost its array",
     "arrays": "has no memory around it: it can be costed with a mapping, generated, verified and synthesized",
 }
 
@@ -29,6 +30,7 @@ def names() -> dict[str, tuple[str, ...]]:
     from systolith import presets
     from systolith.peer_cost import MODES
     from systolith.specs import ENGINES
+    from systolith.system_spec import NAMES
 
     return {
         "engines": tuple(ENGINES),
@@ -37,6 +39,7 @@ def names() -> dict[str, tuple[str, ...]]:
         "other tools": MODES,
         "published machines": tuple(name for name in MACHINES if name not in PRESETS),
         "arrays": tuple(NAMED),
+        "systems": tuple(NAMES),
     }
 
 

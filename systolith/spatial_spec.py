@@ -40,7 +40,7 @@ def find(text: str) -> tuple[str, SpatialArray] | None:
     """
     head, rest = split_head(text)
     if head in NAMED:
-        return head, _named(head, rest, text)
+        return head, named(head, rest, text)
     path = Path(text)
     if is_file(text) and path.suffix.lower() in (".yaml", ".yml", ".json"):
         document = read_yaml(path, "a spatial array: a YAML file with a list of axes")
@@ -65,12 +65,20 @@ def about(name: str) -> str:
     return text.partition(" (dense reference")[0].rstrip(".")
 
 
-def _named(head: str, rest: str, text: str) -> SpatialArray:
+def named(head: str, rest: str, text: str, more: tuple[str, ...] = ()) -> SpatialArray:
+    """Read what follows a named array; `more` are keys that belong to what is round it, and `text` is the whole argument.
+
+    Raises
+    ------
+    SpecError
+        For wrong parameters.
+    """
     known = sizes(head)
-    given = {key: integer(value, f"{text}: {key}") for key, value in pairs(rest, text, [*known, *WORDS, *WIDTHS, *FLAGS]).items()}
+    allowed = [*known, *WORDS, *WIDTHS, *FLAGS, *more]
+    given = {key: integer(value, f"{text}: {key}") for key, value in pairs(rest, text, allowed).items()}
     for key, default in known.items():
         if default is None and key not in given:
-            raise SpecError(text, "nothing", f"a value for {key}", f"write for example {head}:{key}=8")
+            raise SpecError(text, "nothing", f"a value for {key}", f"write for example {split_head(text)[0]}:{key}=8")
     try:
         array = NAMED[head](**{key: value for key, value in given.items() if key in known})
         words = [given.get(key, have) for key, have in zip(WORDS, array.l1_words, strict=True)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from systolith import console, spatial_spec, specs
-from systolith.bus import BusOption, axi_options, refuse_for_array
+from systolith import console, spatial_spec, specs, system_spec
+from systolith.bus import BusOption, axi_options, refuse_for_array, refuse_for_system
 from systolith.commands.common import ArchArgument, Json, Out, Seed, emit_json
 from systolith.outdir import output_folder
 
@@ -16,9 +16,17 @@ def generate(
 ) -> None:
     """Write Verilog, params.json, FuseSoC core and file list of an accelerator or an array; of an accelerator also a C header."""
     axi = axi_options(bus)
-    found = spatial_spec.find(arch)
     started = time.perf_counter()
-    if found is not None:
+    system = system_spec.find(arch)
+    found = None if system else spatial_spec.find(arch)
+    if system is not None:
+        refuse_for_system(axi)
+        name, parameters = system[0], system[1].to_dict()
+        with output_folder(output) as files:
+            from rtl.spatial.system.export import export as export_system
+
+            files.update(export_system(system[1], name))
+    elif found is not None:
         refuse_for_array(axi)
         name, array = found
         parameters = array.to_dict()
@@ -43,5 +51,5 @@ def generate(
         paths = [str(output / name) for name in files]
         emit_json({"files": paths, "parameters": parameters, "seconds": seconds}, seed)
         return
-    rows = [(str(output / name), len(text.encode())) for name, text in files.items()]
+    rows = [(str(output / name), len(text.encode() if isinstance(text, str) else text)) for name, text in files.items()]
     console.show_table(f"{name}, {seconds:.1f} s", ("file", "bytes"), rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflows.errors import SpecError
-from systolith import console, spatial_spec, specs
+from systolith import console, spatial_spec, specs, system_spec
 from systolith.commands.common import ArchArgument, Json, Seed, emit_json
 from systolith.outdir import output_folder
 
@@ -71,8 +71,10 @@ def synthesize(
 
 def _source(arch: str, which: Which | None) -> Part:  # after everything that is quickly checked
     """Elaborate what is to be synthesised."""
-    from rtl.parts import accelerator_part, array_part
+    from rtl.parts import accelerator_part, array_part, system_part
 
+    if (system := system_spec.find(arch)) is not None:
+        return system_part(system[1], system[0], which.value if which else "accelerator")
     found = spatial_spec.find(arch)
     if found is not None:
         return array_part(found[1], found[0], which.value if which else "array")

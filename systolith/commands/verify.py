@@ -10,8 +10,9 @@ import typer
 
 from dataflows.arch import Accelerator
 from dataflows.spatial.array import SpatialArray
-from systolith import console, spatial_spec, specs
-from systolith.bus import BusOption, axi_options, refuse_for_array
+from dataflows.spatial.system.spec import SpatialSystem
+from systolith import console, spatial_spec, specs, system_spec
+from systolith.bus import BusOption, axi_options, refuse_for_array, refuse_for_system
 from systolith.commands.common import ArchArgument, Json, Seed, emit_json
 from systolith.outdir import prepare
 
@@ -33,19 +34,33 @@ Which = Annotated[Simulator, typer.Option("--simulator", help="Simulator that ru
 Waves = Annotated[
     Path | None, typer.Option("--waves", metavar="FILE", help="Record a waveform here (VCD from Verilator, FST from Icarus).")
 ]
+Network = Annotated[
+    str | None,
+    typer.Option("--network", metavar="NETWORK", help="A preset or .onnx file: run the whole network."),
+]
+Images = Annotated[int, typer.Option("--images", min=1, max=10_000, help="Inputs to run through the network.")]
 
 
 def verify(
     arch: ArchArgument, cases: Cases = 20, simulator: Which = Simulator.verilator, waves: Waves = None,
-    bus: BusOption = "native", json: Json = False, seed: Seed = 0,
+    bus: BusOption = "native", network: Network = None, images: Images = 1, json: Json = False, seed: Seed = 0,
 ) -> None:  # fmt: skip
     """Run random convolutions and GEMMs on the Verilog; compare outputs, cycles and access counts.
 
-    Behind AXI cycles have a least and a most; random pauses, failing memory and resets are tried too.
+    Behind AXI random pauses, failing memory and resets are tried too. With --network all operations of a quantised network run
+    back to back behind AXI instead, and every tensor between them is compared.
     """
-    design: Accelerator | SpatialArray
+    if network is not None:
+        from systolith.commands.verify_network import verify_network_command
+
+        verify_network_command(network, arch, bus, images, simulator.value, json=json, seed=seed)
+        return
+    design: Accelerator | SpatialArray | SpatialSystem
     axi = axi_options(bus)
-    if (spatial := spatial_spec.find(arch)) is not None:
+    if (system := system_spec.find(arch)) is not None:
+        refuse_for_system(axi)
+        name, design = system
+    elif (spatial := spatial_spec.find(arch)) is not None:
         refuse_for_array(axi)
         name, design = spatial
     else:
@@ -63,6 +78,10 @@ def verify(
             from sim.verify import verify_accelerator
 
             report = verify_accelerator(design, progress=tick, **run)
+        elif isinstance(design, SpatialSystem):
+            from sim.spatial.system.verify import verify_system
+
+            report = verify_system(design, name=name, progress=tick, **run)
         else:
             from sim.spatial.verify import verify_array
 

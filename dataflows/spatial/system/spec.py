@@ -14,6 +14,7 @@ MOST_L2 = 1 << 20
 MOST_CHANNELS = 1 << 14
 MULTIPLIER_BITS, SHIFT_BITS = 32, 8
 Words = tuple[int, int, int]
+L2_WORDS: Words = (4096, 4096, 2048)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class SpatialSystem:
 
     array: SpatialArray
     memory: Memory = field(default_factory=Memory)
-    l2_words: Words = (4096, 4096, 2048)
+    l2_words: Words = L2_WORDS
     post_lanes: int = 4
     channels: int = 1024
 

@@ -1,0 +1,72 @@
+"""What users type for a complete accelerator round an array of any connectivity."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from dataflows.arch import Memory
+from dataflows.errors import SpecError
+from dataflows.spatial.array_text import array_name
+from dataflows.spatial.named import NAMED
+from dataflows.spatial.system.spec import L2_WORDS, SpatialSystem
+from dataflows.spatial.system.text import KEYS, MEMORY, system_from_dict
+from dataflows.yaml_lines import read_yaml
+from systolith import spatial_spec
+from systolith.textspec import integer, is_file, split_head
+
+NAMES = {name.replace("array_", "system_", 1): name for name in NAMED}
+"""Named systems, and the arrays in them."""
+L2 = ("l2_weights", "l2_inputs", "l2_outputs")
+OPTIONS = (*L2, "post_lanes", "channels", *MEMORY)
+
+
+def find(text: str) -> tuple[str, SpatialSystem] | None:
+    """Read a system argument.
+
+    Parameters
+    ----------
+    text : str
+        ``system_ws:rows=8,cols=8,l2_inputs=8192``: sizes of the array (`systolith.spatial_spec`), words in a half of each
+        buffer, and the memory port; or the path of a YAML file of an array with one of `KEYS`.
+
+    Returns
+    -------
+    (str, SpatialSystem) or None
+        Name and system; None when the text names something else.
+
+    Raises
+    ------
+    SpecError
+        For wrong parameters or a malformed file.
+    """
+    head, rest = split_head(text)
+    if head in NAMES:
+        return head, _named(head, rest, text)
+    path = Path(text)
+    if is_file(text) and path.suffix.lower() in (".yaml", ".yml", ".json"):
+        data = read_yaml(path, "a spatial array: a YAML file with a list of axes").data
+        if isinstance(data, dict) and "axes" in data and any(key in data for key in KEYS):
+            return array_name(data, path.stem.replace("-", "_"), str(path)), system_from_dict(data, str(path))
+    return None
+
+
+def _named(head: str, rest: str, text: str) -> SpatialSystem:
+    own: dict[str, int] = {}
+    others = []
+    for part in filter(None, (piece.strip() for piece in rest.split(","))):
+        key, _, value = (piece.strip() for piece in part.partition("="))
+        if key not in OPTIONS:
+            others.append(part)
+        elif key in own:
+            raise SpecError(f"{text}: {key}", value, "each key once", f"remove one {key}")
+        else:
+            own[key] = integer(value, f"{text}: {key}")
+    array = spatial_spec.named(NAMES[head], ",".join(others), text, OPTIONS)
+    words = [own.get(key, have) for key, have in zip(L2, L2_WORDS, strict=True)]
+    rest_of = {key: own[key] for key in ("post_lanes", "channels") if key in own}
+    try:
+        memory = replace(Memory(), **{key: own[key] for key in MEMORY if key in own})
+        return SpatialSystem(array, memory, (words[0], words[1], words[2]), **rest_of)
+    except SpecError as error:
+        raise SpecError(f"{text}: {error.path}", error.found, error.allowed, error.fix) from None
