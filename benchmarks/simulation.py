@@ -3,7 +3,7 @@
     python -m benchmarks.simulation ws:rows=32,cols=32 os:rows=32,cols=32 --repeats 3
     python -m benchmarks.simulation ws:rows=32,cols=32 --profile
 
-The best of the repeats counts, in CPU seconds of the run phase. ``--profile`` needs Linux' ``perf`` and looks at the simulator alone.
+The best of the repeats counts, in CPU seconds of the run phase. ``--profile`` needs Linux' ``perf``; it watches the simulator.
 """
 
 from __future__ import annotations
