@@ -23,7 +23,7 @@ def factors(node: NodeProto, graph: Graph, source: str) -> tuple[Floats, Floats]
         return None
     if node.op_type == "BatchNormalization":
         stored = [graph.stored(name) for name in node.input[1:5]]
-        if any(value is None for value in stored):
+        if any(value is None or value.shape != shape[1:2] for value in stored):
             return None
         scale, offset, mean, variance = (np.asarray(value, np.float64) for value in stored)
         factor = scale / np.sqrt(variance + attributes(node).get("epsilon", _EPSILON))

@@ -21,7 +21,7 @@ from sim.quantize.model import Feeds, named_feeds, named_nodes, require_onnxrunt
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-_ERRORS = 3
+_FATAL = 4  # errors come back as exceptions; onnxruntime need not print them too
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +97,7 @@ def start(proto: ModelProto, where: str, level: str = "ORT_ENABLE_BASIC", save: 
     runtime = require_onnxruntime()
     options = runtime.SessionOptions()
     options.graph_optimization_level = getattr(runtime.GraphOptimizationLevel, level)
-    options.log_severity_level = _ERRORS
+    options.log_severity_level = _FATAL
     options.intra_op_num_threads = 1
     if save is not None:
         options.optimized_model_filepath = str(save)
@@ -123,7 +123,13 @@ def fold(path: str | Path, *shapes: Shapes | None) -> FloatModel:
         A file that cannot be read, or that onnxruntime cannot run.
     """
     where = str(path)
-    model = named_nodes(load_model(path, *shapes), where)
+    try:
+        model = named_nodes(load_model(path, *shapes), where)
+    except SpecError:
+        raise
+    except Exception as error:  # onnx's converter between versions has no common base for its errors
+        line = shorten(str(error) or type(error).__name__, 200)
+        raise SpecError(where, line, "a model that onnx can convert to opset 13", "export it at opset 13 or later") from error
     names = [node.name for node in model.graph.node]
     with TemporaryDirectory() as folder:
         saved = Path(folder) / "folded.onnx"

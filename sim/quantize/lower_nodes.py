@@ -69,6 +69,8 @@ def _conv(node: NodeProto, made: Tensors) -> list[Step]:
     source, _ = _read(node, made, node.input[0])
     weights, bias = _stored(node, made, 1), _stored(node, made, 2)
     channels = layer.G * layer.K
+    if bias.shape not in ((0,), (channels,)):
+        raise made.model.refuse(node, f"biases of shape {bias.shape}", f"{channels}, one per output channel", "correct the file")
     shaped = weights.reshape(channels, layer.C, layer.R, layer.S)
     return [Step(layer, (source,), node.output[0], shaped, bias if bias.size else np.zeros(channels))]
 
