@@ -10,7 +10,7 @@ from dataflows.attention import attention_products
 from dataflows.errors import SpecError
 from dataflows.traffic import TrafficLayer
 from dataflows.transposed import transposed_conv
-from dataflows.workload import OPERAND_BITS, OUTPUT_BITS, Activation, Layer
+from dataflows.workload import OPERAND_BITS, OUTPUT_BITS, Activation, Layer, Op
 
 Bits = Annotated[int, Field(ge=OPERAND_BITS[0], le=OPERAND_BITS[-1])]
 OutputBits = Annotated[int, Field(ge=OUTPUT_BITS[0], le=OUTPUT_BITS[-1])]
@@ -168,12 +168,75 @@ class NestText(_Common):
     stride: _Pair = 1
     dilation: _Pair = 1
     padding: _Padding = 0
+    op: Op = Field("mac", description="operation of the layer")
 
     def parts(self, name: str, after: str) -> tuple[Part, ...]:
         """Return the layer."""
         sizes = {dim: getattr(self, dim) for dim in ("K", "C", "P", "Q", "R", "S", "N", "G", "H", "W")}
         moves = {"stride": _pair(self.stride), "dilation": _pair(self.dilation), "padding": _four(self.padding)}
-        return (Layer(name, **sizes, **moves, **self.rest()),)
+        return (Layer(name, **sizes, **moves, op=self.op, **self.rest()),)
+
+
+class _TwoTensors(_Common):
+    operation: ClassVar[Op]
+    operands: ClassVar[int] = 1
+
+    C: PositiveInt
+    H: PositiveInt
+    W: PositiveInt
+    N: PositiveInt = 1
+
+    def parts(self, name: str, after: str) -> tuple[Part, ...]:
+        """Return the layer."""
+        sizes = {"N": self.N, "G": self.C, "K": 1, "C": self.operands, "P": self.H, "Q": self.W, "H": self.H, "W": self.W}
+        return (Layer(name, **sizes, op=self.operation, **self.rest()),)
+
+
+class AddText(_TwoTensors):
+    """The sum of two tensors of C channels, run by the accelerator."""
+
+    operation: ClassVar[Op] = "add"
+    operands: ClassVar[int] = 2
+
+
+class MultiplyText(_TwoTensors):
+    """A tensor of C channels times one value per image and channel, run by the accelerator."""
+
+    operation: ClassVar[Op] = "multiply"
+
+
+class _RunPool(_Common):
+    operation: ClassVar[Op]
+
+    C: PositiveInt
+    H: PositiveInt
+    W: PositiveInt
+    R: PositiveInt
+    S: PositiveInt
+    N: PositiveInt = 1
+    stride: _Pair = 1
+    padding: _Padding = 0
+    dilation: _Pair = 1
+
+    def parts(self, name: str, after: str) -> tuple[Part, ...]:
+        """Return the layer."""
+        layer = Layer.conv(
+            name, K=self.C, C=self.C, G=self.C, H=self.H, W=self.W, R=self.R, S=self.S, stride=_pair(self.stride),
+            padding=_four(self.padding), dilation=_pair(self.dilation), N=self.N, op=self.operation, **self.rest(),
+        )  # fmt: skip
+        return (layer,)
+
+
+class MaxPoolText(_RunPool):
+    """The largest value of every window, run by the accelerator."""
+
+    operation: ClassVar[Op] = "max"
+
+
+class AveragePoolText(_RunPool):
+    """The average of every window, padding counted as zeros, run by the accelerator."""
+
+    operation: ClassVar[Op] = "average"
 
 
 class _Traffic(_Named):
@@ -228,9 +291,11 @@ class TrafficText(_Traffic):
         return (TrafficLayer(name, self.op, self.input_words, self.output_words, self.bits, self.follows(after)),)
 
 
-Parsed = ConvText | TransposedText | GemmText | AttentionText | NestText | PoolText | ElementwiseText | TrafficText
+Run = ConvText | TransposedText | GemmText | AttentionText | NestText | AddText | MultiplyText | MaxPoolText | AveragePoolText
+Parsed = Run | PoolText | ElementwiseText | TrafficText
 LAYER_KINDS: dict[str, type[Parsed]] = {
     "conv": ConvText, "gemm": GemmText, "tconv": TransposedText, "attention": AttentionText, "nest": NestText,
+    "add": AddText, "multiply": MultiplyText, "maxpool": MaxPoolText, "avgpool": AveragePoolText,
 }  # fmt: skip
 KINDS: dict[str, type[Parsed]] = {**LAYER_KINDS, "pool": PoolText, "elementwise": ElementwiseText, "traffic": TrafficText}
 FLAGS = ("input_signed", "weight_signed", "ceil")

@@ -58,8 +58,10 @@ def _due(waiting: list[TrafficLayer], last: str, seen: set[str]) -> list[str]:
 def _entry(layer: Layer) -> dict[str, Any]:
     rest = {key: value for key in _REST if (value := getattr(layer, key)) != _DEFAULTS[key]}
     sizes = {"M": layer.Q, "N": layer.K, "K": layer.C, "G": layer.G}
-    if Layer.gemm(layer.name, **sizes, **rest) == layer:
+    if layer.op == "mac" and Layer.gemm(layer.name, **sizes, **rest) == layer:
         return {"name": layer.name, "gemm": {**{key: v for key, v in sizes.items() if key != "G" or v > 1}, **rest}}
+    if layer.op != "mac":
+        return {"name": layer.name, "nest": {**{key: _short(key, getattr(layer, key)) for key in _SIZES}, **rest}}
     own = {"K": layer.K * layer.G, "C": layer.C * layer.G, **{key: getattr(layer, key) for key in ("H", "W", "R", "S")}}
     moves = {
         key: value for key in ("N", "G", "stride", "padding", "dilation") if (value := getattr(layer, key)) != _DEFAULTS[key]

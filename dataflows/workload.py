@@ -285,6 +285,13 @@ class Network:
         return cls(data["name"], layers, data["parameters"], data.get("source", ""), traffic)
 
 
+def only_macs(layer: Layer, model: str) -> None:
+    """Raise `SpecError` for an operation channel by channel: `model` describes multiply-accumulates only."""
+    if layer.op != "mac":
+        fix = f"leave the operation out: {model} has multiply-accumulates only; dense accelerators run it"
+        raise SpecError(f"{layer.name}.op", layer.op, "mac", fix)
+
+
 def _positive(name: str, field: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise SpecError(f"{name}.{field}", value, "a positive integer", "correct the layer")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflows.machines import MACHINES, Machine, options_of
-from dataflows.workload import Network
+from dataflows.workload import Network, only_macs
 from systolith import console
 from systolith.textspec import pairs, split_head
 
@@ -64,6 +64,8 @@ def find(text: str) -> Asked | None:
 
 def machine_costs(network: Network, asked: Asked) -> list[dict[str, Any]]:
     """Return the JSON form of the cost of every distinct layer, with how often it occurs."""
+    for layer in network.layers:
+        only_macs(layer, asked.machine.name)
     return [{**cost.to_dict(), "count": count} for cost, count in asked.machine.costs(network, asked.options)]
 
 

@@ -12,7 +12,7 @@ from dataflows.maestro.levels import levels_of, problem_of
 from dataflows.maestro.machine import Machine
 from dataflows.maestro.named import dataflow as named
 from dataflows.maestro.reuse import sizes
-from dataflows.workload import Layer
+from dataflows.workload import Layer, only_macs
 
 
 def evaluate(
@@ -38,6 +38,7 @@ def evaluate(
     SpecError
         For dilated filters, unknown dataflows, directives that do not fit the layer, or too few PEs.
     """
+    only_macs(layer, "MAESTRO")
     directives = named(dataflow) if isinstance(dataflow, str) else dataflow
     hardware = Machine(pes, **machine)
     problem = problem_of(layer, input_size)

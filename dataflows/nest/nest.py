@@ -17,7 +17,7 @@ from dataflows.mapping import Level, Loop, Mapping
 from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.rules import TENSORS
 from dataflows.residency import letters, resident
-from dataflows.workload import DIMS, Layer
+from dataflows.workload import DIMS, Layer, only_macs
 
 _ONES: dict[str, int] = dict.fromkeys(DIMS, 1)
 
@@ -99,6 +99,7 @@ def bind(layer: Layer, arch: Architecture, mapping: Mapping) -> Nest:
     InfeasibleError
         If an axis has fewer instances than the loops on it.
     """
+    only_macs(layer, "a loop nest on an architecture")
     count = len(arch.levels)
     loops: list[tuple[Loop, ...]] = [()] * count
     holds = [level.holds for level in arch.levels]

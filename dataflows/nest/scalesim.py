@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflows.errors import SpecError
-from dataflows.workload import Layer
+from dataflows.workload import Layer, only_macs
 
 MODE = "scalesim"
 SPACE = {"ws": ("K", "N", "M"), "os": ("M", "N", "K"), "is": ("K", "M", "N")}
@@ -55,6 +55,7 @@ def cycles(layer: Layer, rows: int, cols: int, dataflow: str) -> SystolicCost:
     SpecError
         For a dataflow other than ``ws``, ``os`` and ``is`` or an array without PEs.
     """
+    only_macs(layer, "SCALE-Sim")
     if dataflow not in SPACE:
         raise SpecError("dataflow", dataflow, ", ".join(SPACE), "choose one of these")
     if min(rows, cols) < 1:

@@ -15,7 +15,7 @@ from dataflows.layer_write import write_layers
 from dataflows.networks import catalogue, network
 from dataflows.traffic import OPS, TrafficLayer
 from dataflows.workload import OPERAND_BITS, OUTPUT_BITS, Layer, Network
-from tests.strategies import layers
+from tests.strategies import any_layers
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def operands(draw, layer: Layer) -> Layer:
 def networks(draw) -> Network:
     """Any layers, in any order beside any traffic, with names that YAML would read as something else."""
     words = draw(st.lists(st.sampled_from(("yes", "1", "1.5", "null", "a: b", "é", "#", "-", "c.0x1")), min_size=1, unique=True))
-    chosen = tuple(replace(draw(operands(draw(layers()))), name=name) for name in words)
+    chosen = tuple(replace(draw(operands(draw(any_layers()))), name=name) for name in words)
     entries = tuple(
         TrafficLayer(f"t{index}", op, draw(st.integers(1, 99)), draw(st.integers(1, 99)), bits, after)
         for index, (op, bits, after) in enumerate(
