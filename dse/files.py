@@ -14,14 +14,14 @@ import numpy as np
 from dataflows.errors import SpecError
 
 
-def write(path: Path, text: str) -> Path:
-    """Write under a temporary name in the same folder and rename; raise `SpecError` when that is not possible."""
+def write(path: Path, content: str | bytes) -> Path:
+    """Write text or bytes under a temporary name in the same folder and rename; raise `SpecError` when that is not possible."""
     name = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
         mask = os.umask(0)
         os.umask(mask)
         Path(name).chmod(0o666 & ~mask)  # mkstemp gives 0600, which a colleague could not read

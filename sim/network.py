@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
-from dataflows.axi import AxiOptions
+from dataflows.axi import PAGE_BYTES, AxiOptions
+from dataflows.axi_schedule import AxiSchedule, queue_cycles
 from dataflows.compile.network import CompiledNetwork, compile_network
-from dataflows.compile.timing import op_cycles
+from dataflows.compile.timing import op_cycles, op_schedules
 from dataflows.errors import CheckFailed, SpecError
 from dataflows.graph import Graph
+from dataflows.program import program_beats
+from dataflows.registers import SHELL_COUNTERS
 from dataflows.tiling import Tiling
 from sim.axi.place import base_address
 from sim.bench.axi_queue import QueueResult, run_queue
@@ -23,6 +26,7 @@ from sim.formats.network import constant_image, pack_tensor, unpack_tensor
 from sim.golden.network import OpTensors, run_graph
 from sim.network_report import NetworkReport, OpResult, Run
 from sim.runner import Simulator
+from sim.verify import model_counters
 
 Values = Mapping[str, NDArray[np.integer]]
 Progress = Callable[[int, int, str], None]
@@ -149,8 +153,8 @@ def verify_network(
 
 
 def _compare(compiled: CompiledNetwork, axi: AxiOptions, found: Inference, golden: Values, *, keep_all: bool) -> Run:
-    results = []
-    for op, model, rtl in zip(compiled.ops, op_cycles(compiled, axi), found.queue.layer_cycles, strict=True):
+    results, schedules = [], op_schedules(compiled, axi)
+    for op, model, rtl in zip(compiled.ops, schedules, found.queue.layer_cycles, strict=True):
         made = found.tensors.get(op.op.output)
         expected = golden[op.op.output]
         wrong = np.argwhere(made != expected) if made is not None else np.zeros((0, 4), np.int64)
@@ -159,5 +163,32 @@ def _compare(compiled: CompiledNetwork, axi: AxiOptions, found: Inference, golde
             at = tuple(int(x) for x in wrong[0])
             first = f"(n, c, y, x) = {at}: found {int(made[at])}, expected {int(expected[at])}"
         checked = 0 if made is None else expected.size
-        results.append(OpResult(op.name, op.layer.op, op.op.output, len(wrong), checked, first, rtl, model))
-    return Run(keep_all, tuple(results), found.queue.totals["axi_cycles"], found.queue.cycles, found.queue.cpu_seconds)
+        results.append(OpResult(op.name, op.layer.op, op.op.output, len(wrong), checked, first, rtl, model.axi_cycles))
+    outputs = {name: found.tensors[name] for name in compiled.graph.outputs}
+    queue, model = found.queue, model_totals(compiled, schedules)
+    different = tuple(name for name, value in model.items() if queue.totals[name] != value)
+    span = queue_cycles(schedules) - first_address(compiled, axi)
+    return Run(
+        keep_all, tuple(results), queue.totals["axi_cycles"], queue.span, span, different, queue.cycles, queue.cpu_seconds,
+        outputs,
+    )  # fmt: skip
+
+
+def model_totals(compiled: CompiledNetwork, schedules: Sequence[AxiSchedule]) -> dict[str, int]:
+    """Return what the TOTAL counters must read after all layers."""
+    sums: dict[str, int] = {}
+    for op, timing in zip(compiled.ops, schedules, strict=True):
+        found = model_counters(op.layer, compiled.acc, op.tiling, timing, op.op.table)
+        found |= {name: getattr(timing, name) for name, _meaning in SHELL_COUNTERS}
+        sums = {name: sums.get(name, 0) + value for name, value in found.items()}
+    return sums
+
+
+def first_address(compiled: CompiledNetwork, axi: AxiOptions) -> int:
+    """Return the cycles from the start of the first layer to the cycle after its first address is taken.
+
+    Its program is asked for from cycle 2 on; a burst is held until its end is known, queued, on AR, and seen by the bench.
+    """
+    acc = compiled.acc
+    page = PAGE_BYTES // acc.memory.bus_bytes
+    return 5 + min(axi.burst_beats, program_beats(acc), page - compiled.programs[0] % page)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True)
 class OpResult:
@@ -34,7 +37,7 @@ class OpResult:
     cycles_model: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """One image through the network.
 
@@ -46,17 +49,28 @@ class Run:
         In order.
     cycles_rtl : int
         Sum of `axi_cycles` over all layers, counted by the hardware.
+    span_rtl, span_model : int
+        From the first read address on the bus to the interrupt of the last layer: the same and the copying of counters between
+        layers, without what passes before the first address.
+    counts_different : tuple of str
+        Counters whose sum over all layers is not the model's.
     cycles_wall : int
-        From the first descriptor to the last interrupt, host accesses and the cycles between layers included.
+        From before the first descriptor to after the last interrupt, the host's accesses included.
     cpu_seconds : float
         Of the simulation.
+    outputs : dict of (N, C, H, W) arrays of int64
+        What the network's output tensors hold at the end.
     """
 
     keep_all: bool
     ops: tuple[OpResult, ...]
     cycles_rtl: int
+    span_rtl: int
+    span_model: int
+    counts_different: tuple[str, ...]
     cycles_wall: int
     cpu_seconds: float
+    outputs: dict[str, NDArray[np.int64]]
 
     @property
     def cycles_model(self) -> int:
@@ -77,13 +91,15 @@ class Run:
     def passed(self) -> bool:
         """Every tensor compared is right, and every cycle is accounted for."""
         cycles = all(op.cycles_rtl in (None, op.cycles_model) for op in self.ops) and self.cycles_rtl == self.cycles_model
-        return cycles and self.checked > 0 and not self.mismatches
+        counted = self.span_rtl == self.span_model and not self.counts_different
+        return cycles and counted and self.checked > 0 and not self.mismatches
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {
             "keep_all": self.keep_all, "passed": self.passed, "mismatches": self.mismatches, "checked": self.checked,
-            "cycles_rtl": self.cycles_rtl, "cycles_model": self.cycles_model, "cycles_wall": self.cycles_wall,
+            "cycles_rtl": self.cycles_rtl, "cycles_model": self.cycles_model, "span_rtl": self.span_rtl,
+            "span_model": self.span_model, "counts_different": list(self.counts_different), "cycles_wall": self.cycles_wall,
             "cycles_per_cpu_second": round(self.cycles_wall / self.cpu_seconds) if self.cpu_seconds else None,
             "ops": [asdict(op) for op in self.ops],
         }  # fmt: skip

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from dataflows.errors import SystolithError
 from dataflows.feasible import InfeasibleError
 from systolith import console
+from systolith.commands import compile as compile_
 from systolith.commands import cost, explore, generate, listing, mapping, report, synthesize, verify
 from systolith.commands.common import INTERRUPTED
 
@@ -120,6 +121,7 @@ app.command("map")(mapping.map_command)
 app.command("cost")(cost.cost)
 app.command("generate")(generate.generate)
 app.command("verify")(verify.verify)
+app.command("compile")(compile_.compile_command)
 app.command("synthesize")(synthesize.synthesize)
 app.command("networks")(listing.networks)
 app.command("presets")(listing.presets)

@@ -11,8 +11,8 @@ from dataflows.errors import SpecError
 
 
 @contextmanager
-def output_folder(path: Path) -> Iterator[dict[str, str]]:
-    """Create `path` and yield a dictionary of file name to text, written when the block ends without an error.
+def output_folder(path: Path) -> Iterator[dict[str, str | bytes]]:
+    """Create `path` and yield a dictionary of file name to content, written when the block ends without an error.
 
     Raises
     ------
@@ -20,13 +20,13 @@ def output_folder(path: Path) -> Iterator[dict[str, str]]:
         Before the block runs, when the folder cannot be created or written to. Folders made for nothing are removed.
     """
     made = prepare(path)
-    files: dict[str, str] = {}
+    files: dict[str, str | bytes] = {}
     try:
         yield files
         from dse.files import write
 
-        for name, text in files.items():
-            write(path / name, text)
+        for name, content in files.items():
+            write(path / name, content)
     except BaseException:
         for folder in made:
             with suppress(OSError):

@@ -33,7 +33,7 @@ ACC = Accelerator(
 @pytest.mark.rtl
 def test_every_tensor_of_a_network_equals_the_golden_model() -> None:
     rng = np.random.default_rng(7)
-    graph, tensors = small_network(rng)
+    graph, tensors = small_network(rng, channels=6, height=4, width=6)
     tilings = map_layers(layers_to_map(graph, ACC), ACC, NaiveMapper())
     images = [random_inputs(graph, rng) for _ in range(2)]
     found = verify_network(graph, tensors, images, ACC, AxiOptions(), tilings, simulator=SIMULATOR)

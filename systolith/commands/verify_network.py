@@ -1,0 +1,65 @@
+"""``verify --network``: a whole network on the Verilog, operation by operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import typer
+
+from systolith import console
+from systolith.commands.common import emit_json
+from systolith.network_design import network_design
+
+COLUMNS = ("op", "name", "output", "mismatches", "checked", "cycles_rtl", "cycles_model")
+IMAGE_COLUMNS = ("image", "memory", "mismatches", "checked", "cycles_rtl", "cycles_model", "class_rtl", "class_float")
+
+
+def verify_network_command(network: str, arch: str, bus: str, images: int, simulator: str, *, json: bool, seed: int) -> None:
+    """Run all operations back to back from the descriptor queue; see `sim.network.verify_network`."""
+    with console.progress(f"verify {network} on {arch}") as tick:
+        tick(0, images, f"quantise and map {network}")
+        found = network_design(network, arch, bus)
+        from sim.network import verify_network
+        from sim.quantize.trial import trial_inputs
+
+        quantized = found.quantized
+        inputs = trial_inputs(network, quantized, images, seed)
+        stored = [quantized.quantize_inputs(each) for each in inputs]
+        which: Any = simulator
+        report = verify_network(
+            quantized.graph, quantized.tensors, stored, found.acc, found.axi, found.tilings, simulator=which, progress=tick
+        )
+    data = report.to_dict()
+    last = quantized.model.outputs[0]
+    session = quantized.model.session((last,))
+    for run, image, feeds in zip(report.runs, data["images"], inputs, strict=True):
+        image["class_rtl"] = int(np.argmax(quantized.host_outputs(run.outputs)[last]))
+        image["class_float"] = int(np.argmax(session(feeds)[last]))
+    data["agreeing"] = sum(image["class_rtl"] == image["class_float"] for image in data["images"])
+    if json:
+        emit_json(data, seed)
+    else:
+        show(data)
+    if not data["passed"]:
+        wrong = {op["name"] for image in data["images"] for op in image["ops"] if not passed(op)}
+        console.say(f"error: {data['network']} on {data['design']}: differs from the model: {', '.join(sorted(wrong)[:5])}")
+        raise typer.Exit(1)
+
+
+def passed(op: dict[str, Any]) -> bool:
+    """Whether an operation's values and cycles are right."""
+    return not op["mismatches"] and op["cycles_rtl"] in (None, op["cycles_model"])
+
+
+def show(data: dict[str, Any]) -> None:
+    """Print the operations of the first image, and one line for each image."""
+    title = f"{data['network']} on {data['design']}, {data['simulator']}, {data['seconds']:.1f} s; first image"
+    console.show_table(title, COLUMNS, ([op[key] for key in COLUMNS] for op in data["images"][0]["ops"]))
+    rows = [
+        [number, "kept" if image["keep_all"] else "shared", *(image[key] for key in IMAGE_COLUMNS[2:])]
+        for number, image in enumerate(data["images"])
+    ]
+    console.show_table("all images", IMAGE_COLUMNS, rows)
+    verdict = "passed" if data["passed"] else "FAILED"
+    console.show(f"{verdict}: {len(rows)} images, class as in float for {data['agreeing']}")
