@@ -37,6 +37,8 @@ class Modules:
     ----------
     prefix : str
         Put before the name of every placed module, so that several designs can live in one chip.
+    source : bool
+        Keep, as attributes, the lines of Python that made each cell: machine paths, so not for what is given away.
 
     Examples
     --------
@@ -45,8 +47,8 @@ class Modules:
     >>> emit(modules, "counter")                        # doctest: +SKIP
     """
 
-    def __init__(self, prefix: str = "") -> None:
-        self.prefix = prefix
+    def __init__(self, prefix: str = "", *, source: bool = False) -> None:
+        self.prefix, self.source = prefix, source
         self._texts: dict[str, str] = {}
         self._placed: dict[str, tuple[type[wiring.Component], dict[str, Any], wiring.Signature]] = {}
 
@@ -82,7 +84,7 @@ class Modules:
         """
         if not _NAME.fullmatch(name):
             raise EmitError(f"module name {name!r} is not a Verilog identifier")
-        text = _tidy(rtlil.convert(component, name=name, ports=ports, emit_src=False))
+        text = _tidy(rtlil.convert(component, name=name, ports=ports, emit_src=self.source))
         if self._texts.setdefault(name, text) != text:
             raise EmitError(f"module name {name!r} is taken by a module with other content")
         return name

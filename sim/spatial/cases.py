@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from dataflows.errors import CheckFailed
 from dataflows.feasible import InfeasibleError
 from dataflows.mapping import Level, Loop, Mapping
-from dataflows.spatial.array import SpatialArray
-from dataflows.spatial.program import SpatialProgram, compile_spatial
+from dataflows.spatial.array import MOST_INNER, MOST_OUTER, SpatialArray
+from dataflows.spatial.program import InnerLoop, OuterLoop, SpatialProgram, compile_spatial
 from dataflows.workload import Layer
 
 KINDS = {
@@ -60,6 +60,8 @@ def random_cases(array: SpatialArray, number: int, seed: int) -> list[SpatialCas
     for index in range(number):
         kind = list(KINDS)[index % len(KINDS)]
         program = random_program(rng, array, kind)
+        if index % 2:
+            program = padded(program, Random(f"{seed} {index}"))
         cases.append(SpatialCase(f"{index}_{kind}", program, *random_operands(program, numpy_rng)))
     return cases
 
@@ -75,6 +77,27 @@ def random_program(rng: Random, array: SpatialArray, kind: str) -> SpatialProgra
         if program.iterations * program.steps <= MOST_STEPS:
             return program
     raise CheckFailed(f"no {kind} layer was found that the array takes in {TRIES} tries: {array}")
+
+
+def padded(program: SpatialProgram, rng: Random) -> SpatialProgram:
+    """Put loops of one iteration between the others until the array has no room for more: the same layer elsewhere.
+
+    Layers of few operations have few loops; so every loop of the sequencer gets its turn.
+    """
+    outer, inner, where = [], [], []
+    places = set(rng.sample(range(MOST_OUTER), len(program.outer)))
+    left = list(program.outer)
+    for at in range(MOST_OUTER):
+        if at in places:
+            where.append(at)
+            outer.append(left.pop(0))
+        else:
+            outer.append(OuterLoop(rng.choice("NKC"), 1, 0))
+    changes = tuple(where[change] if change < len(where) else MOST_OUTER for change in program.changes)
+    places, rest = set(rng.sample(range(MOST_INNER), len(program.inner))), list(program.inner)
+    for at in range(MOST_INNER):
+        inner.append(rest.pop(0) if at in places else InnerLoop(rng.choice("NKC"), 1, (0, 0, 0)))
+    return replace(program, outer=tuple(outer), inner=tuple(inner), changes=(changes[0], changes[1], changes[2]))
 
 
 def random_layer(rng: Random, kind: str, array: SpatialArray) -> Layer:

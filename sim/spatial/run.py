@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflows.spatial.array import SpatialArray
-from dataflows.spatial.program import Coordinates, SpatialProgram
+from dataflows.nest.rules import TENSORS
+from dataflows.spatial.array import COORDINATES, SpatialArray
+from dataflows.spatial.program import Coordinates, SpatialProgram, Tag
 from dataflows.spatial.schedule import schedule
-from dataflows.spatial.streams import beats, results
+from dataflows.spatial.streams import beats, results, sequence
 from rtl.spatial.export import PORTS, top_name, verilog
+from rtl.spatial.layouts import slot_bits
 from rtl.spatial.pack import BeatPacker, ResultReader, program_bits, tag_bits
 from sim.runner import Simulator, build, run
 from sim.spatial.cases import SpatialCase
@@ -49,6 +52,8 @@ class Ran:
         Sums whose marks were wrong, and sums that nobody asked for.
     cycles : int
         From that of start to that of the last result.
+    busy : int
+        From that of start to the last one in which the array was busy.
     beats : dict
         ``{tensor: beats taken or given}``.
     cpu_seconds : float
@@ -59,6 +64,7 @@ class Ran:
     seen: NDArray[np.int64]
     misplaced: int
     cycles: int
+    busy: int
     beats: dict[str, int]
     cpu_seconds: float
 
@@ -74,25 +80,54 @@ def run_cases(
     """
     pauses = pauses or Pauses()
     made = build(verilog(array, name), top_name(name), PORTS, waves=waves is not None, simulator=simulator)
-    jobs = [_job(case, pauses, seed + number) for number, case in enumerate(cases)]
+    jobs = [stage(case, pauses, seed + number) for number, case in enumerate(cases)]
     params = {"jobs": jobs, "interrupt": interrupt}
     found = run(made, "sim.bench.cocotb_streams", params=params, waves=waves, timeout=timeout)["jobs"]
-    return [_read(case.program, data) for case, data in zip(cases, found, strict=True)]
+    return [collect(case.program, data) for case, data in zip(cases, found, strict=True)]
 
 
-def _job(case: SpatialCase, pauses: Pauses, seed: int) -> dict[str, Any]:
-    program = case.program
-    model = schedule(program)
+def stage(case: SpatialCase, pauses: Pauses, seed: int) -> dict[str, Any]:
+    """Return a case as port values and limits, for `sim.bench.cocotb_streams`."""
+    program, model = case.program, schedule(case.program)
+    tags, shifts = shifted(program, Random(seed))
     slow = 1 if pauses.regular else 20
     return {
-        "tags": [f"{tag:x}" for tag in tag_bits(program)], "program": f"{program_bits(program):x}",
-        "weights": _packed(program, "weights", case.weights), "inputs": _packed(program, "inputs", case.inputs),
+        "tags": [f"{tag:x}" for tag in tag_bits(replace(program, tags=tags))], "program": f"{program_bits(program):x}",
+        "weights": _packed(program, "weights", case.weights, shifts), "inputs": _packed(program, "inputs", case.inputs, shifts),
         "results": model.beats["outputs"], "timeout": slow * 3 * model.cycles + SLACK_CYCLES,
         "gaps": pauses.gaps, "stalls": pauses.stalls, "seed": seed,
     }  # fmt: skip
 
 
-def _packed(program: SpatialProgram, tensor: str, values: NDArray[np.int64]) -> list[str]:
+def shifted(program: SpatialProgram, rng: Random) -> tuple[dict[Coordinates, Tag], dict[str, Coordinates]]:
+    """Begin to count positions anywhere: return other tags that mean the same, and what to add to the fields of every beat.
+
+    Only differences between tags and fields count, so all bits of both can be used with the smallest layer. Tags of PEs that
+    take no part are drawn.
+    """
+    array = program.array
+    top, slots = (1 << array.tag_bits) - 1, (1 << slot_bits(array)) - 1
+    shifts = {}
+    for tensor in TENSORS[:2]:
+        places = [COORDINATES[tensor].index(field) for field in array.fields(tensor)]
+        most = [max(word[place] for word in sequence(program, tensor)) for place in places]
+        shifts[tensor] = tuple(rng.randint(0, top - each) for each in most)
+    tags = {}
+    for place, tag in program.tags.items():
+        if tag.active:
+            own = {tensor: _sum(getattr(tag, tensor), shift) for tensor, shift in shifts.items()}
+            tags[place] = replace(tag, **own)
+        else:
+            junk = {tensor: tuple(rng.randint(0, top) for _ in shift) for tensor, shift in shifts.items()}
+            tags[place] = Tag(False, junk["weights"], junk["inputs"], rng.randint(0, slots))
+    return tags, shifts
+
+
+def _sum(first: Coordinates, second: Coordinates) -> Coordinates:
+    return tuple(a + b for a, b in zip(first, second, strict=True))
+
+
+def _packed(program: SpatialProgram, tensor: str, values: NDArray[np.int64], shifts: dict[str, Coordinates]) -> list[str]:
     """Return all beats of a stream; words beyond the layer, or in its border, are zero."""
     pack, shift = BeatPacker(program.array, tensor), (0, 0, 0, 0, 0)
     if tensor == "inputs":
@@ -106,10 +141,14 @@ def _packed(program: SpatialProgram, tensor: str, values: NDArray[np.int64]) -> 
         inside = all(0 <= index < size for index, size in zip(where, shape, strict=True))
         return int(values[where]) if inside else 0
 
-    return [f"{pack([word(at) for at in beat.words], beat.fields, beat.last, beat.final):x}" for beat in beats(program, tensor)]
+    return [
+        f"{pack([word(at) for at in beat.words], _sum(beat.fields, shifts[tensor]), beat.last, beat.final):x}"
+        for beat in beats(program, tensor)
+    ]
 
 
-def _read(program: SpatialProgram, data: dict[str, Any]) -> Ran:
+def collect(program: SpatialProgram, data: dict[str, Any]) -> Ran:
+    """Return what `sim.bench.cocotb_streams` brought back as sums in their places."""
     ly, read = program.layer, ResultReader(program.array)
     shape = (ly.N, ly.G, ly.K, ly.P, ly.Q)
     running: dict[Coordinates, int] = {}
@@ -125,4 +164,4 @@ def _read(program: SpatialProgram, data: dict[str, Any]) -> Ran:
                 sums[at], seen[at] = running[at], seen[at] + 1
     weights, inputs = data["beats"]
     taken = {"weights": weights, "inputs": inputs, "outputs": len(data["results"])}
-    return Ran(sums, seen, misplaced, data["cycles"], taken, data["cpu_seconds"])
+    return Ran(sums, seen, misplaced, data["cycles"], data["busy"], taken, data["cpu_seconds"])

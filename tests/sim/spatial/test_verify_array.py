@@ -10,13 +10,14 @@ from random import Random
 import numpy as np
 import pytest
 
-from dataflows.spatial.array import SpatialArray
-from dataflows.spatial.schedule import SpatialSchedule
+from dataflows.spatial.array import MOST_INNER, MOST_OUTER, SpatialArray
+from dataflows.spatial.schedule import SpatialSchedule, schedule
 from sim.spatial import run as run_module
 from sim.spatial import verify
 from sim.spatial.arrays import NAMED, random_array
-from sim.spatial.cases import random_cases
-from sim.spatial.run import Pauses, run_cases
+from sim.spatial.cases import padded, random_cases
+from sim.spatial.long import long_loops
+from sim.spatial.run import Pauses, run_cases, shifted
 from sim.spatial.verify import verify_array, verify_cases
 
 IN_EVERY_RUN = ("array_ws", "array_rs")
@@ -114,3 +115,42 @@ def test_cases_are_of_every_kind_and_fill_the_array():
     used = [sum(tag.active for tag in case.program.tags.values()) for case in cases]
     assert max(used) == array.pes
     assert np.mean(used) > 0.2 * array.pes
+
+
+@pytest.mark.rtl
+def test_every_loop_is_as_long_as_it_may_be(monkeypatch):
+    report = verify.verify_long(NAMED["array_ws"], name="array_ws")
+    assert report.passed, [case.to_dict() for case in report.cases if not case.passed]
+    assert len(report.cases) == 2 * (MOST_OUTER + MOST_INNER)
+    some = list(long_loops(NAMED["array_ws"]))[-2:]
+    monkeypatch.setattr(verify, "long_loops", lambda array: [replace(loop, expected=loop.expected ^ 1) for loop in some])
+    assert [case.mismatches for case in verify.verify_long(NAMED["array_ws"], name="array_ws").cases] == [1, 1]
+
+
+def test_loops_of_one_iteration_change_nothing():
+    array = NAMED["array_rs"]
+    for at, case in enumerate(random_cases(array, 20, 4)):
+        assert len(case.program.outer) == MOST_OUTER if at % 2 else len(case.program.outer) < MOST_OUTER
+        bare = replace(
+            case.program, outer=tuple(loop for loop in case.program.outer if loop.extent > 1),
+            inner=tuple(loop for loop in case.program.inner if loop.extent > 1),
+        )  # fmt: skip
+        again = padded(bare, Random(at)) if len(bare.outer) == len(case.program.outer) else case.program
+        assert (again.iterations, again.steps) == (bare.iterations, bare.steps)
+        assert schedule(again).cycles == schedule(case.program).cycles
+
+
+def test_positions_count_from_anywhere_within_the_tags():
+    array = NAMED["array_rs"]
+    used = set()
+    for at, case in enumerate(random_cases(array, 20, 6)):
+        tags, shifts = shifted(case.program, Random(at))
+        for place, tag in tags.items():
+            assert tag.active == case.program.tags[place].active
+            used |= set(tag.weights + tag.inputs)
+            if tag.active:
+                moved = [a - b for a, b in zip(tag.inputs, case.program.tags[place].inputs, strict=True)]
+                assert tuple(moved) == shifts["inputs"]
+    assert 0 <= min(used)
+    assert max(used) < 1 << array.tag_bits
+    assert max(used) > (1 << array.tag_bits) * 0.9

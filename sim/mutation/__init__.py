@@ -1,0 +1,1 @@
+"""Mutation runs: whether the benches notice that one pin of one cell is wrong."""
