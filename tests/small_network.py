@@ -14,6 +14,8 @@ from sim.golden.network import OpTensors
 from sim.golden.requantize import quantize_multiplier
 
 HALF = 128
+DESIGN = "ws:rows=4,cols=4,bus_bytes=8,latency=9,input_words=512,weight_words=256,acc_words=64,post_lanes=2,tile_blocks=3"
+"""A design that runs it; tests that simulate share one build."""
 
 
 class Builder:

@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pytest
 
-from dataflows.arch import Accelerator, Array, Memory
 from dataflows.axi import AxiOptions
 from dataflows.compile.network import layers_to_map
 from dataflows.workload import OPS
@@ -15,19 +14,11 @@ from mappers.layers import map_layers
 from mappers.naive import NaiveMapper
 from sim.network import verify_network
 from sim.runner import Simulator
-from tests.small_network import random_inputs, small_network
+from systolith.specs import accelerator
+from tests.small_network import DESIGN, random_inputs, small_network
 
 SIMULATOR: Simulator = "icarus" if shutil.which("iverilog") else "verilator"  # Icarus builds in a second
-ACC = Accelerator(
-    "square",
-    Array(4, 4),
-    Memory(bus_bytes=8, latency=9),
-    input_words=256,
-    weight_words=256,
-    acc_words=64,
-    post_lanes=2,
-    tile_blocks=3,
-)
+ACC = accelerator(DESIGN)
 
 
 @pytest.mark.rtl
