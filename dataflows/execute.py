@@ -65,7 +65,7 @@ class _Walker:
     layer: Layer
     acc: Accelerator
     tiling: Tiling
-    table: bool
+    table: bool = False
     tally: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     macs: int = 0
     held: dict[str, set[Coordinates]] = field(default_factory=lambda: {"inputs": set(), "weights": set(), "scales": set()})
