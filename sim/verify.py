@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from dataflows.arch import Accelerator
 from dataflows.counters import COUNTERS
 from dataflows.counts import count
 from dataflows.errors import SpecError
-from dataflows.program import program_beats
+from dataflows.program import place, program_beats
 from dataflows.schedule import Schedule, schedule
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
@@ -164,28 +165,37 @@ def verify_layers(
     for index, case in enumerate(cases):
         if progress:
             progress(index, 2 * len(cases), f"golden model of {case.name}")
-        image, where, _program = memory_image(case.layer, acc, case.tiling, case.tensors)
-        timing = schedule(case.layer, acc, case.tiling, case.table)
-        golden = golden_layer(case.layer, case.tensors, acc_bits=acc.array.acc_bits)
+        job, timing, golden = stage(case, acc, stall=stall, pause=pause, seed=seed + index)
+        jobs.append(job)
         expected.append((timing, golden))
-        jobs.append(
-            Job(
-                name=case.name, image=image, program_addr=where.program, dump=(where.outputs, where.end - where.outputs),
-                latency=acc.memory.latency, interval=acc.memory.interval, stall=stall, pause=pause, seed=seed + index,
-                timeout_cycles=(30 if stall or pause else 3) * timing.cycles + SLACK_CYCLES,
-            )
-        )  # fmt: skip
     depth = max(job.dump[0] + job.dump[1] for job in jobs)
     if progress:
         progress(len(cases), 2 * len(cases), f"building and running on {simulator}")
     results = run_jobs(verilog(acc), acc.memory.bus_bytes, depth, jobs, dut=top_name(acc), waves=waves, simulator=simulator)
     compared = tuple(
-        _compare(case, acc, timing, golden, result, exact=not (stall or pause))
+        compare(case, acc, timing, golden, result, exact=not (stall or pause))
         for case, (timing, golden), result in zip(cases, expected, results, strict=True)
     )
     cpu = sum(result.cpu_seconds for result in results)
     total = sum(result.cycles for result in results)
     return VerifyReport(simulator, compared, time.perf_counter() - started, total / cpu if cpu else 0.0)
+
+
+def stage(
+    case: LayerCase, acc: Accelerator, *, stall: int = 0, pause: int = 0, seed: int = 1
+) -> tuple[Job, Schedule, np.ndarray]:
+    """Return a case as a job in a memory that begins anywhere, its schedule and its outputs."""
+    room = place(case.layer, acc, case.tiling, 0, case.table).end
+    base = Random(seed).randrange((1 << 32) - room)
+    image, where, _program = memory_image(case.layer, acc, case.tiling, case.tensors, base)
+    timing = schedule(case.layer, acc, case.tiling, case.table)
+    golden = golden_layer(case.layer, case.tensors, acc_bits=acc.array.acc_bits)
+    job = Job(
+        name=case.name, image=image, program_addr=where.program, dump=(where.outputs - base, where.end - where.outputs),
+        latency=acc.memory.latency, interval=acc.memory.interval, stall=stall, pause=pause, seed=seed, base=base,
+        timeout_cycles=(30 if stall or pause else 3) * timing.cycles + SLACK_CYCLES,
+    )  # fmt: skip
+    return job, timing, golden
 
 
 def verify_accelerator(
@@ -196,7 +206,7 @@ def verify_accelerator(
     return verify_layers(acc, random_cases(acc, cases, seed), simulator=simulator, waves=waves, progress=progress)
 
 
-def _compare(
+def compare(
     case: LayerCase, acc: Accelerator, timing: Schedule, golden: np.ndarray, result: JobResult, *, exact: bool
 ) -> CaseResult:
     """Hold one run against golden model and cost model; if not `exact`, nothing that counts cycles."""

@@ -32,11 +32,11 @@ class Job:
     name : str
         For messages.
     image : (beats, bus_bytes) array of uint8
-        DRAM contents from beat 0.
+        DRAM contents from beat `base`.
     program_addr : int
         Beat address handed over with start.
     dump : tuple of int
-        First beat and number of beats to read back.
+        First beat and number of beats to read back; beats of the image, not addresses.
     latency, interval : int
         The memory profile (docs/hardware.md).
     stall : int
@@ -48,6 +48,8 @@ class Job:
         For the random stalls.
     timeout_cycles : int
         Cycles after which the run is given up.
+    base : int
+        Beat address of the first beat of the memory.
     reset : bool
         Reset the accelerator first; False starts it as the job before has left it (unless that one timed out).
     """
@@ -62,6 +64,7 @@ class Job:
     pause: int = 0
     seed: int = 1
     timeout_cycles: int = 1_000_000
+    base: int = 0
     reset: bool = True
 
 
@@ -146,10 +149,10 @@ def run_jobs(
     made = build(text, TOP, PORTS, waves=waves is not None, simulator=simulator)
     with tempfile.TemporaryDirectory(prefix="systolith-") as scratch:
         work = Path(scratch)
-        params = {"jobs": [_stage(job, work / f"load{i}.bin") for i, job in enumerate(jobs)]}
+        params = {"jobs": [stage(job, work / f"load{i}.bin") for i, job in enumerate(jobs)]}
         found = run(made, "sim.bench.cocotb_bulk", params=params, work=work, waves=waves, timeout=timeout)["jobs"]
         dumps = (work / f"dump{i}.bin" for i in range(len(jobs)))
-        return [_result(job, data, dump, bus_bytes) for job, data, dump in zip(jobs, found, dumps, strict=True)]
+        return [result_of(job, data, dump, bus_bytes) for job, data, dump in zip(jobs, found, dumps, strict=True)]
 
 
 def _check(job: Job, bus_bytes: int) -> None:
@@ -158,6 +161,7 @@ def _check(job: Job, bus_bytes: int) -> None:
         raise SpecError(f"{job.name}.image", found, f"uint8 (beats, {bus_bytes})", "reshape the image to beats")
     ranges = {
         "latency": (1, 1000), "interval": (1, 65535), "stall": (0, 60000), "pause": (0, 900), "timeout_cycles": (1, 1 << 40),
+        "base": (0, (1 << 32) - 1),
     }  # fmt: skip
     for field, (low, high) in ranges.items():
         if not low <= getattr(job, field) <= high:
@@ -174,7 +178,7 @@ def _image(job: Job) -> NDArray[np.uint8]:
     return np.vstack([job.image, np.full((missing, job.image.shape[1]), POISON, np.uint8)])
 
 
-def _stage(job: Job, path: Path) -> dict[str, Any]:
+def stage(job: Job, path: Path) -> dict[str, Any]:
     """Write the image as the DRAM reads it, most significant byte first, and return the job's parameters."""
     image = _image(job)
     image[:, ::-1].tofile(path)
@@ -182,11 +186,18 @@ def _stage(job: Job, path: Path) -> dict[str, Any]:
         "load_beats": len(image), "program_addr": job.program_addr, "dump": list(job.dump), "latency": job.latency,
         "interval": job.interval, "stall": job.stall, "pause": job.pause,
         "seed": job.seed & 0xFFFFFFFF, "timeout": job.timeout_cycles,
-        "reset": int(job.reset),
+        "reset": int(job.reset), "base": job.base,
     }  # fmt: skip
 
 
-def _result(job: Job, data: dict[str, Any], dump: Path, bus_bytes: int) -> JobResult:
+def result_of(job: Job, data: dict[str, Any], dump: Path, bus_bytes: int) -> JobResult:
+    """Return what `sim.bench.cocotb_bulk.run_job` brought back.
+
+    Raises
+    ------
+    CheckFailed
+        The accelerator broke the memory port's contract.
+    """
     faults = [text for bit, text in enumerate(_FAULTS) if data["fault"] >> bit & 1]
     if data["file_fault"]:
         faults.append("the DRAM's files could not be read or written")

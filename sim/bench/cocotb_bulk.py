@@ -13,9 +13,10 @@ from sim.bench.top import COUNTER_BITS, COUNTERS
 from sim.runner import job_directory
 
 INPUTS = (
-    "rst", "go", "cfg_program_addr", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_pause", "cfg_seed", "cfg_timeout",
-    "load", "load_beats", "dump", "dump_first", "dump_beats",
+    "rst", "go", "cfg_program_addr", "cfg_base", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_pause", "cfg_seed",
+    "cfg_timeout", "load", "load_beats", "dump", "dump_first", "dump_beats",
 )  # fmt: skip
+CONFIG = ("program_addr", "base", "latency", "interval", "stall", "pause", "seed", "timeout")
 
 
 async def hold(dut, **values: int) -> None:
@@ -28,8 +29,9 @@ async def hold(dut, **values: int) -> None:
 async def run_job(dut, number: int, job: dict, reset: bool) -> dict:
     """Load, start, wait once, read back; return what `sim.bench.bulk.JobResult` is made of."""
     work = job_directory()
-    (work / f"load{number}.bin").replace(work / "load.bin")
-    config = {f"cfg_{name}": job[name] for name in ("program_addr", "latency", "interval", "stall", "pause", "seed", "timeout")}
+    (work / "load.bin").unlink(missing_ok=True)
+    (work / "load.bin").hardlink_to(work / f"load{number}.bin")
+    config = {f"cfg_{name}": job[name] for name in CONFIG}
     await hold(dut, rst=int(reset), load=1, load_beats=job["load_beats"], **config)
     await hold(dut, load=0)
     await hold(dut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from dataflows.errors import SpecError
@@ -12,7 +13,7 @@ COUNTER_BITS = 48
 MIN_DEPTH = 1 << 18  # beats; smaller jobs share one build
 PORTS = (
     "clk", "rst", "go", "finished", "timed_out", "error", "cycles", "counters", "fault", "file_fault",
-    "cfg_program_addr", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_pause", "cfg_seed", "cfg_timeout",
+    "cfg_program_addr", "cfg_base", "cfg_latency", "cfg_interval", "cfg_stall", "cfg_pause", "cfg_seed", "cfg_timeout",
     "load", "load_beats", "dump", "dump_first", "dump_beats",
 )  # fmt: skip
 
@@ -27,7 +28,8 @@ module bench (
     output reg  [@COUNTERS_MSB@:0] counters,  // counter 0 in the low bits
     output wire [2:0]   fault,     // see dram; bit 2: a request taken outside start .. done
     output wire         file_fault,
-    input  wire [31:0]  cfg_program_addr,
+@INPUTS@    input  wire [31:0]  cfg_program_addr,
+    input  wire [31:0]  cfg_base,  // beat address of the first beat of the memory
     input  wire [15:0]  cfg_latency, cfg_interval, cfg_stall, cfg_pause,
     input  wire [31:0]  cfg_seed,
     input  wire [47:0]  cfg_timeout,
@@ -96,7 +98,7 @@ module bench (
     assign fault = {stray, port_fault};
 
     @DUT@ dut (
-        .clk(clk), .rst(rst), .start(start), .program_addr(cfg_program_addr), .busy(busy), .done(done), .error(error_now),
+@WIRES@        .clk(clk), .rst(rst), .start(start), .program_addr(cfg_program_addr), .busy(busy), .done(done), .error(error_now),
         .counter_index(index), .counter_value(counter_value),
         .mem_req_valid(req_valid), .mem_req_ready(req_ready), .mem_req_write(req_write), .mem_req_addr(req_addr),
         .mem_req_data(req_data), .mem_rsp_valid(rsp_valid), .mem_rsp_data(rsp_data)
@@ -105,7 +107,8 @@ module bench (
     dram #(.WIDTH(@WIDTH@), .DEPTH(@DEPTH@)) memory (
         .clk(clk), .rst(rst), .cfg_latency(cfg_latency), .cfg_interval(cfg_interval), .cfg_stall(cfg_stall),
         .cfg_pause(cfg_pause),
-        .cfg_seed(cfg_seed), .req_valid(req_valid), .req_ready(req_ready), .req_write(req_write), .req_addr(req_addr),
+        .cfg_seed(cfg_seed), .req_valid(req_valid), .req_ready(req_ready), .req_write(req_write),
+        .req_addr(req_addr - cfg_base),
         .req_data(req_data), .rsp_valid(rsp_valid), .rsp_data(rsp_data), .load(load), .load_beats(load_beats),
         .dump(dump), .dump_first(dump_first), .dump_beats(dump_beats), .fault(port_fault), .file_fault(file_fault)
     );
@@ -113,7 +116,9 @@ endmodule
 """
 
 
-def bench_verilog(accelerator: str, *, bus_bytes: int, depth_beats: int, dut: str = "accelerator") -> str:
+def bench_verilog(
+    accelerator: str, *, bus_bytes: int, depth_beats: int, dut: str = "accelerator", inputs: Mapping[str, int] | None = None
+) -> str:
     """Return the Verilog of the whole bench.
 
     Parameters
@@ -125,6 +130,10 @@ def bench_verilog(accelerator: str, *, bus_bytes: int, depth_beats: int, dut: st
         Bytes per beat, a power of two from 4.
     depth_beats : int
         Beats of memory needed; rounded up to a power of two, 2**18 at least, so that few builds serve many layers.
+    dut : str
+        See `accelerator`.
+    inputs : mapping of str to int
+        More inputs of `dut` and their widths; the bench has them too.
     """
     if bus_bytes < 4 or bus_bytes & (bus_bytes - 1):
         raise SpecError("bus_bytes", bus_bytes, "a power of two from 4", "round it")
@@ -132,6 +141,8 @@ def bench_verilog(accelerator: str, *, bus_bytes: int, depth_beats: int, dut: st
     values = {
         "MSB": 8 * bus_bytes - 1, "WIDTH": 8 * bus_bytes, "DEPTH": depth, "LAST": COUNTERS - 1,
         "DUT": dut, "COUNTERS_MSB": COUNTERS * COUNTER_BITS - 1,
+        "INPUTS": "".join(f"    input  wire [{width - 1}:0] {name},\n" for name, width in (inputs or {}).items()),
+        "WIRES": "".join(f"        .{name}({name}),\n" for name in inputs or {}),
     }  # fmt: skip
     text = _BENCH
     for name, value in values.items():
