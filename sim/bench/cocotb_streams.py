@@ -109,7 +109,9 @@ async def run_job(dut, job: dict, feeds: list[Feed], rng: random.Random, junk: r
     extra = len(found[job["results"] :]) + int(dut.busy.value != 0)
     return {
         "cycles": last, "busy": busy, "results": found[: job["results"]], "extra": extra,
-        "beats": [feed.next - first for feed, first in zip(feeds, began, strict=True)],
+        "beats": [
+            feed.next - first - job["foreign"][tensor] for tensor, feed, first in zip(OPERANDS, feeds, began, strict=True)
+        ],
         "cpu_seconds": time.process_time() - before,
     }  # fmt: skip
 

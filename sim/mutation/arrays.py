@@ -26,6 +26,7 @@ __all__ = ["CASES", "Pass", "array_mutants", "passes", "run_mutants"]
 
 CASES = "cases.pickle"
 MOST = 20
+SEQUENCER = "\\sequencer."
 PAUSES = (Pauses(gaps=0.3, stalls=0.3), Pauses(stalls=0.9), Pauses(gaps=0.8))
 """Now and then; results that pile up; operands that hardly come."""
 
@@ -73,7 +74,7 @@ def passes(array: SpatialArray, seed: int, number: int = MOST) -> list[Pass]:
 
 
 def run_mutants(drawn: Mutants, todo: Sequence[Pass], loops: Sequence[LongLoop] = (), timeout: float = 36000) -> list[Verdict]:
-    """Run every pass, then every long loop, on every mutant until a check fails.
+    """Run every pass on every mutant until a check fails; then, on those of the sequencer, every long loop.
 
     Raises
     ------
@@ -84,7 +85,8 @@ def run_mutants(drawn: Mutants, todo: Sequence[Pass], loops: Sequence[LongLoop] 
     with tempfile.TemporaryDirectory(prefix="systolith-") as scratch:
         work = Path(scratch)
         (work / CASES).write_bytes(pickle.dumps((list(todo), list(loops))))
-        params = {"order": order(drawn.mutants)}
+        counting = [mutant.number for mutant in drawn.mutants if SEQUENCER in mutant.cell]
+        params = {"order": order(drawn.mutants), "loops": [0, *counting]}
         found = run(made, "sim.mutation.cocotb_streams", params=params, work=work, timeout=timeout)
     return verdicts(drawn.mutants, found["runs"])
 

@@ -49,19 +49,20 @@ class LongLoop:
 
 
 def long_loops(array: SpatialArray) -> Iterator[LongLoop]:
-    """Yield the layers, the counters above the PEs first."""
+    """Yield the layers, the short ones first."""
     single = Layer.gemm("long", M=1, N=1, K=1, input_bits=array.input_bits, weight_bits=array.weight_bits)
     base = compile_spatial(single, array, Mapping((Level("stream", ()), Level("pe", ()))))
     outer, inner = (OuterLoop("C", 1, 0),) * MOST_OUTER, (InnerLoop("C", 1, (0, 0, 0)),) * MOST_INNER
     base = replace(base, outer=outer, inner=inner, changes=(MOST_OUTER,) * 3)
-    for extent in (pattern % (LONGEST_OUTER + 1) + 1 for pattern in PATTERNS):
-        for at in range(MOST_OUTER):
-            loops = (*outer[:at], OuterLoop("C", extent, 0), *outer[at + 1 :])
-            yield _long(f"outer {at}: {extent}", replace(base, outer=loops, changes=(at, at, MOST_OUTER)), extent)
     for extent in (pattern % (LONGEST_INNER + 1) + 1 for pattern in PATTERNS):
         for at in range(MOST_INNER):
             loops = (*inner[:at], InnerLoop("C", extent, (0, 0, 0)), *inner[at + 1 :])
             yield _long(f"inner {at}: {extent}", replace(base, inner=loops), extent)
+
+    for extent in (pattern % (LONGEST_OUTER + 1) + 1 for pattern in PATTERNS):
+        for at in range(MOST_OUTER):
+            loops = (*outer[:at], OuterLoop("C", extent, 0), *outer[at + 1 :])
+            yield _long(f"outer {at}: {extent}", replace(base, outer=loops, changes=(at, at, MOST_OUTER)), extent)
 
 
 def _long(name: str, program: SpatialProgram, times: int) -> LongLoop:

@@ -16,13 +16,15 @@ from dataflows.spatial.array import COORDINATES, SpatialArray
 from dataflows.spatial.program import Coordinates, SpatialProgram, Tag
 from dataflows.spatial.schedule import schedule
 from dataflows.spatial.streams import beats, results, sequence
+from rtl.spatial import layouts
 from rtl.spatial.export import PORTS, top_name, verilog
-from rtl.spatial.layouts import slot_bits
 from rtl.spatial.pack import BeatPacker, ResultReader, program_bits, tag_bits
 from sim.runner import Simulator, build, run
 from sim.spatial.cases import SpatialCase
 
 SLACK_CYCLES = 1000
+FOREIGN = 0.3
+"""Part of the words before which, under pauses, comes one that belongs to no PE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,17 @@ def run_cases(
 def stage(case: SpatialCase, pauses: Pauses, seed: int) -> dict[str, Any]:
     """Return a case as port values and limits, for `sim.bench.cocotb_streams`."""
     program, model = case.program, schedule(case.program)
-    tags, shifts = shifted(program, Random(seed))
+    rng = Random(seed)
+    tags, shifts = shifted(program, rng)
     slow = 1 if pauses.regular else 20
+    streams, foreign = {}, {}
+    for tensor, values in zip(TENSORS[:2], (case.weights, case.inputs), strict=True):
+        plain = _packed(program, tensor, values, shifts)
+        streams[tensor] = plain if pauses.regular else _with_foreign(program, tensor, plain, tags, rng)
+        foreign[tensor] = len(streams[tensor]) - len(plain)
     return {
         "tags": [f"{tag:x}" for tag in tag_bits(replace(program, tags=tags))], "program": f"{program_bits(program):x}",
-        "weights": _packed(program, "weights", case.weights, shifts), "inputs": _packed(program, "inputs", case.inputs, shifts),
+        **streams, "foreign": foreign,
         "results": model.beats["outputs"], "timeout": slow * 3 * model.cycles + SLACK_CYCLES,
         "gaps": pauses.gaps, "stalls": pauses.stalls, "seed": seed,
     }  # fmt: skip
@@ -106,7 +114,7 @@ def shifted(program: SpatialProgram, rng: Random) -> tuple[dict[Coordinates, Tag
     take no part are drawn.
     """
     array = program.array
-    top, slots = (1 << array.tag_bits) - 1, (1 << slot_bits(array)) - 1
+    top, slots = (1 << array.tag_bits) - 1, (1 << layouts.slot_bits(array)) - 1
     shifts = {}
     for tensor in TENSORS[:2]:
         places = [COORDINATES[tensor].index(field) for field in array.fields(tensor)]
@@ -145,6 +153,33 @@ def _packed(program: SpatialProgram, tensor: str, values: NDArray[np.int64], shi
         f"{pack([word(at) for at in beat.words], _sum(beat.fields, shifts[tensor]), beat.last, beat.final):x}"
         for beat in beats(program, tensor)
     ]
+
+
+def _with_foreign(program: SpatialProgram, tensor: str, plain: list[str], tags: dict[Coordinates, Tag], rng: Random) -> list[str]:
+    """Put words that no PE may take between others; their positions miss by one field, often by one bit of it."""
+    array, pack = program.array, BeatPacker(program.array, tensor)
+    limit = 1 << layouts.operand_bits(array, tensor)
+    found = []
+    for beat in plain:
+        if rng.random() < FOREIGN and (fields := _nowhere(program, tensor, tags, rng)):
+            found.append(f"{pack([rng.randrange(limit) for _ in range(array.lanes(tensor))], fields, False, False):x}")
+        found.append(beat)
+    return found
+
+
+def _nowhere(program: SpatialProgram, tensor: str, tags: dict[Coordinates, Tag], rng: Random) -> Coordinates:
+    """Return a position near the tile of one PE and in that of none; empty if none is found."""
+    extents, top = program.extents[tensor], 1 << program.array.tag_bits
+    boxes = sorted({getattr(tag, tensor) for tag in tags.values() if tag.active})
+    for _ in range(4 if extents else 0):
+        box = rng.choice(boxes)
+        at = [begin + rng.randrange(extent) for begin, extent in zip(box, extents, strict=True)]
+        field = rng.randrange(len(at))
+        at[field] += rng.choice((1, -1)) * (1 << rng.randrange(program.array.tag_bits))
+        taken = any(all(0 <= a - b < e for a, b, e in zip(at, each, extents, strict=True)) for each in boxes)
+        if 0 <= at[field] < top and not taken:
+            return tuple(at)
+    return ()
 
 
 def collect(program: SpatialProgram, data: dict[str, Any]) -> Ran:
