@@ -21,17 +21,18 @@ __all__ = ["random_tensors", "verify_codec", "verify_tensors"]
 
 PAUSES = 0.4
 """Part of the cycles in which each stream pauses, in the second run."""
+MOST_WORDS = 400
 QUIET = 64
 """Cycles after which a codec with nothing to do is done."""
 Progress = Callable[[int, int, str], None]
 
 
-def random_tensors(number: int, form: Format, word_bits: int, seed: int, most: int = 400) -> list[NDArray[np.int64]]:
+def random_tensors(number: int, form: Format, word_bits: int, seed: int, most: int = MOST_WORDS) -> list[NDArray[np.int64]]:
     """Draw tensors of 1 to `most` words: dense, sparse, empty, in clusters, with extremes and runs as long as the field."""
     rng, low = np.random.default_rng(seed), -(1 << word_bits - 1)
     found = []
     for index in range(number):
-        words = int(rng.integers(1, most + 1)) if index % 5 else 1 + index % 7
+        words = int(rng.integers(1, most + 1)) if index % 5 else min(most, 1 + index % 7)
         density = (0.0, 0.03, 0.25, 0.8, 1.0)[index % 5]
         kept = rng.random(words) < density
         if index % 3 == 2:  # clusters: blocks of zeros about as long as a run
@@ -42,17 +43,17 @@ def random_tensors(number: int, form: Format, word_bits: int, seed: int, most: i
 
 
 def verify_codec(
-    form: Format, word_bits: int = 16, *, cases: int = 20, seed: int = 0, simulator: Simulator = "verilator",
-    waves: Path | None = None, progress: Progress | None = None,
+    form: Format, word_bits: int = 16, length_bits: int = 20, *, cases: int = 20, seed: int = 0,
+    simulator: Simulator = "verilator", waves: Path | None = None, progress: Progress | None = None,
 ) -> VerifyReport:  # fmt: skip
     """Verify a codec on random tensors (see `random_tensors`)."""
-    tensors = random_tensors(cases, form, word_bits, seed)
-    return verify_tensors(form, word_bits, tensors, seed=seed, simulator=simulator, waves=waves, progress=progress)
+    tensors = random_tensors(cases, form, word_bits, seed, min(MOST_WORDS, 1 << length_bits))
+    return verify_tensors(form, word_bits, tensors, length_bits, seed=seed, simulator=simulator, waves=waves, progress=progress)
 
 
 def verify_tensors(
-    form: Format, word_bits: int, tensors: Sequence[NDArray[np.int64]], *, seed: int = 0, simulator: Simulator = "verilator",
-    waves: Path | None = None, progress: Progress | None = None,
+    form: Format, word_bits: int, tensors: Sequence[NDArray[np.int64]], length_bits: int = 20, *, seed: int = 0,
+    simulator: Simulator = "verilator", waves: Path | None = None, progress: Progress | None = None,
 ) -> VerifyReport:  # fmt: skip
     """Encode and decode tensors on the Verilog, one after the other without a gap, then again with random pauses.
 
@@ -62,14 +63,14 @@ def verify_tensors(
     Raises
     ------
     SpecError
-        There is no tensor, or one has no words: a stream cannot say so.
+        There is no tensor, one has no words, which a stream cannot say, or more than ``2**length_bits``.
     CheckFailed
         The simulation broke.
     """
-    if not tensors or not all(len(values) for values in tensors):
-        raise SpecError("tensors", [len(values) for values in tensors], "at least one, each of at least one word", "leave it out")
+    if not tensors or not all(0 < len(values) <= 1 << length_bits for values in tensors):
+        allowed = f"at least one, each of 1 to {1 << length_bits} words"
+        raise SpecError("tensors", [len(values) for values in tensors], allowed, "leave it out")
     started = time.perf_counter()
-    length_bits = max(1, (max(map(len, tensors)) - 1).bit_length())
     coded = [[int.from_bytes(row.tobytes(), "little") for row in encode(values, word_bits, form)] for values in tensors]
     plain = [_words(values, word_bits) for values in tensors]
     feeds = {"store": _flat(plain), "load": _flat(coded), "lengths": [len(values) - 1 for values in tensors]}

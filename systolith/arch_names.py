@@ -6,14 +6,16 @@ from typing import Literal
 
 from dataflows.errors import SpecError, suggestion
 
-Use = Literal["map", "cost", "hardware"]
+Use = Literal["map", "cost", "hardware", "verilog"]
 KINDS: dict[Use, tuple[str, ...]] = {
     "map": ("engines", "accelerators"),
     "cost": ("engines", "accelerators", "mode timeloop", "arrays", "other tools", "published machines"),
     "hardware": ("engines", "accelerators", "arrays", "systems"),
+    "verilog": ("engines", "accelerators", "arrays", "systems", "codecs"),
 }
-"""Kinds of names that commands take: `map`; `cost`; `generate`, `verify` and `synthesize`."""
+"""Kinds of names that commands take: `map`; `cost`; `synthesize`; `generate` and `verify`."""
 ONLY = {
+    "codecs": "can only be generated and verified",
     "mode timeloop": "can only be costed",
     "other tools": "can only be costed",
     "published machines": "can only be costed",
@@ -27,7 +29,7 @@ def names() -> dict[str, tuple[str, ...]]:
     from dataflows.machines import MACHINES
     from dataflows.nest.presets import PRESETS
     from dataflows.spatial.named import NAMED
-    from systolith import presets
+    from systolith import codec_spec, presets
     from systolith.peer_cost import MODES
     from systolith.specs import ENGINES
     from systolith.system_spec import NAMES
@@ -40,6 +42,7 @@ def names() -> dict[str, tuple[str, ...]]:
         "published machines": tuple(name for name in MACHINES if name not in PRESETS),
         "arrays": tuple(NAMED),
         "systems": tuple(NAMES),
+        "codecs": tuple(codec_spec.NAMES),
     }
 
 

@@ -59,12 +59,12 @@ class RlcDecoder(wiring.Component):
         slot = Signal(range(pack))
         zeros = Signal(self.form.run_bits)
         given = Signal.like(self.lengths.payload)
-        pair = held.pairs[slot]
+        run, now = (_choose(slot, [pair[field] for pair in (held.pairs[at] for at in range(pack))]) for field in ("run", "level"))
         leaves, level, last, finished = (Signal(name=name) for name in ("leaves", "level", "last", "finished"))
         m.d.comb += [
-            level.eq(zeros == pair.run), last.eq(given == self.lengths.payload),
+            level.eq(zeros == run), last.eq(given == self.lengths.payload),
             self.o.valid.eq(valid & self.lengths.valid), leaves.eq(self.o.valid & self.o.ready),
-            self.o.payload.word.eq(Mux(level, pair.level, 0)), self.o.payload.last.eq(last),
+            self.o.payload.word.eq(Mux(level, now, 0)), self.o.payload.last.eq(last),
             finished.eq(leaves & (last | (level & (slot == pack - 1)))),
             self.lengths.ready.eq(leaves & last), self.i.ready.eq(~valid | finished),
         ]  # fmt: skip
@@ -78,3 +78,11 @@ class RlcDecoder(wiring.Component):
         with m.If(finished & ((flag != last) | ~level)):
             m.d.sync += self.fault.eq(1)
         return m
+
+
+def _choose(at: Any, values: list[Any]) -> Any:
+    """Return the value at a place."""
+    found = values[-1]
+    for number, value in reversed(list(enumerate(values[:-1]))):
+        found = Mux(at == number, value, found)
+    return found

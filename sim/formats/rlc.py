@@ -1,4 +1,4 @@
-"""Run-length coding of one tensor, bit by bit as `rtl.rlc` does it (dense reference, 3.7; docs/hardware.md).
+"""Run-length coding of one tensor, bit by bit as `rtl.rlc` does it (dense reference, 3.7; docs/run-length-coding.md).
 
 A pair is a run of zeros and the word after them; several pairs and a flag make a memory word. Bit 0 upwards: run and level of
 the first pair, of the second, ..., then the flag, which is 1 in the last memory word of a tensor. Pairs that the last memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from systolith import console, spatial_spec, specs, system_spec
+from systolith import codec_spec, console, spatial_spec, specs, system_spec
 from systolith.bus import BusOption, axi_options, refuse_for_array, refuse_for_system
 from systolith.commands.common import ArchArgument, Json, Out, Seed, emit_json
 from systolith.outdir import output_folder
@@ -14,12 +14,20 @@ from systolith.outdir import output_folder
 def generate(
     arch: ArchArgument, output: Out = Path("out"), bus: BusOption = "native", json: Json = False, seed: Seed = 0
 ) -> None:
-    """Write Verilog, params.json, FuseSoC core and file list of an accelerator or an array; of an accelerator also a C header."""
+    """Write Verilog, params.json, FuseSoC core and file list of hardware; of an accelerator also a C header."""
     axi = axi_options(bus)
     started = time.perf_counter()
+    codec = codec_spec.find(arch)
     system = system_spec.find(arch)
     found = None if system else spatial_spec.find(arch)
-    if system is not None:
+    if codec is not None:
+        codec_spec.refuse_for_codec(axi)
+        name, parameters = codec[0], codec[1].to_dict()
+        with output_folder(output) as files:
+            from rtl.rlc.export import export as export_codec
+
+            files.update(export_codec(codec[1].form, codec[1].word_bits, codec[1].length_bits, name))
+    elif system is not None:
         refuse_for_system(axi)
         name, parameters = system[0], system[1].to_dict()
         with output_folder(output) as files:
@@ -35,7 +43,7 @@ def generate(
 
             files.update(export_array(array, name))
     else:
-        acc = specs.accelerator(arch, "hardware")
+        acc = specs.accelerator(arch, "verilog")
         name, parameters = acc.name, acc.to_dict()
         with output_folder(output) as files:
             from rtl.export import export

@@ -11,7 +11,7 @@ from dataflows.errors import SpecError
 from dataflows.spatial.named import NAMED
 from dataflows.workload import Layer, Network
 from dataflows.yaml_lines import parse_yaml
-from systolith import console, specs
+from systolith import codec_spec, console, specs
 from systolith import presets as bundled
 from systolith.commands.common import Json, Seed, emit_json
 from systolith.spatial_spec import FLAGS, WIDTHS, WORDS, about, sizes
@@ -143,6 +143,9 @@ def engines(json: Json = False, seed: Seed = 0) -> None:
     ] + [
         {"name": name, "description": about(name), "parameters": [*sizes(name), *WORDS, *WIDTHS, *FLAGS], "complete": False}
         for name in NAMED
+    ] + [
+        {"name": name, "description": text, "parameters": list(codec_spec.DEFAULTS), "complete": False}
+        for name, text in codec_spec.NAMES.items()
     ]  # fmt: skip
     if json:
         emit_json(rows, seed)
@@ -150,7 +153,9 @@ def engines(json: Json = False, seed: Seed = 0) -> None:
     console.show_table("Complete accelerators", ("name", "description"), specs.ENGINES.items())
     console.show(f"parameters: {', '.join(specs.KEYS)}")
     console.show("example: ws:rows=3,cols=7,bits=8,input_words=1024\n")
-    arrays = ([row["name"], ", ".join(sizes(row["name"])), row["description"]] for row in rows if not row["complete"])
+    arrays = ([row["name"], ", ".join(sizes(row["name"])), row["description"]] for row in rows if row["name"] in NAMED)
     console.show_table("Arrays with stream ports, or a YAML file with axes", ("name", "sizes", "description"), arrays)
     console.show(f"further parameters: {', '.join([*WORDS, *WIDTHS, *FLAGS])}")
-    console.show("example: array_rs:rows=3,cols=4,weights_words=12")
+    console.show("example: array_rs:rows=3,cols=4,weights_words=12\n")
+    console.show_table("Codecs with stream ports", ("name", "description"), codec_spec.NAMES.items())
+    console.show(f"parameters: {', '.join(codec_spec.DEFAULTS)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from dataflows.arch import Accelerator
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.system.spec import SpatialSystem
-from systolith import console, spatial_spec, specs, system_spec
+from systolith import codec_spec, console, spatial_spec, specs, system_spec
 from systolith.bus import BusOption, axi_options, refuse_for_array, refuse_for_system
 from systolith.commands.common import ArchArgument, Json, Seed, emit_json
 from systolith.outdir import prepare
@@ -55,8 +56,12 @@ def verify(
 
         verify_network_command(network, arch, bus, images, simulator.value, json=json, seed=seed)
         return
-    design: Accelerator | SpatialArray | SpatialSystem
     axi = axi_options(bus)
+    if (codec := codec_spec.find(arch)) is not None:
+        codec_spec.refuse_for_codec(axi)
+        _verify_codec(*codec, cases, simulator.value, waves, json=json, seed=seed)
+        return
+    design: Accelerator | SpatialArray | SpatialSystem
     if (system := system_spec.find(arch)) is not None:
         refuse_for_system(axi)
         name, design = system
@@ -64,7 +69,7 @@ def verify(
         refuse_for_array(axi)
         name, design = spatial
     else:
-        design = specs.accelerator(arch, "hardware")
+        design = specs.accelerator(arch, "verilog")
         name = design.name
     if waves is not None:
         prepare(waves.parent)
@@ -86,11 +91,36 @@ def verify(
             from sim.spatial.verify import verify_array
 
             report = verify_array(design, name=name, progress=tick, **run)
-    data = report.to_dict()
+    _show(name, report.to_dict(), COLUMNS if axi is None else AXI_COLUMNS, json=json, seed=seed)
+
+
+def _verify_codec(
+    name: str, codec: codec_spec.Codec, cases: int, simulator: Any, waves: Path | None, *, json: bool, seed: int
+) -> None:
+    """Run random tensors through a codec's Verilog; compare memory words, words and cycles."""
+    from sim.rlc import verify_codec
+
+    if waves is not None:
+        prepare(waves.parent)
+    with console.progress(f"verify {name}") as tick:
+        report = verify_codec(
+            codec.form,
+            codec.word_bits,
+            codec.length_bits,
+            cases=cases,
+            seed=seed,
+            simulator=simulator,
+            waves=waves,
+            progress=tick,
+        )
+    _show(name, report.to_dict(), COLUMNS, json=json, seed=seed)
+
+
+def _show(name: str, data: dict[str, Any], columns: Sequence[str], *, json: bool, seed: int) -> None:
+    """Print a report; exit 1 unless it passed."""
     if json:
         emit_json(data, seed)
     else:
-        columns = COLUMNS if axi is None else AXI_COLUMNS
         title = f"{name} on {data['simulator']}, {data['seconds']:.1f} s"
         console.show_table(title, columns, ([case[key] for key in columns] for case in data["cases"]))
         console.show(f"{'passed' if data['passed'] else 'FAILED'}: {len(data['cases'])} cases, seed {seed}")
