@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataflows.errors import SpecError
 from sim.quantize.affine import factors, scaled
 from sim.quantize.float_model import FloatModel
+from sim.quantize.joined import widened
 from sim.quantize.lower_nodes import HANDLERS, canonical
 from sim.quantize.pointwise import Chain, elementwise
 from sim.quantize.steps import Shape, Stage, Step, identity
@@ -64,7 +65,7 @@ class Lowering:
             if name not in self._host:
                 self._outputs[self.source(name)] = None
         self._needed |= self._outputs
-        return Lowered(tuple(self._stages()), self.model.inputs, tuple(self._outputs))
+        return Lowered(tuple(widened(self._stages(), self.graph, self._outputs)), self.model.inputs, tuple(self._outputs))
 
     def source(self, name: str) -> str:
         """Return the tensor that holds the elements of `name`: itself unless it is a view."""

@@ -62,15 +62,20 @@ class Stage:
         Tensor that reaches memory.
     chain : Chain or None
         `output` as a function of what the step makes; None when they are the same.
+    like : str
+        Tensor of the float model whose range `output` has, where that is another than itself or what the step says.
     """
 
     step: Step
     output: str
     chain: Chain | None = None
+    like: str = ""
 
     @property
     def range_of(self) -> str:
         """Tensor of the float model whose range `output` has."""
+        if self.like:
+            return self.like
         return self.output if self.chain is not None else self.step.range_of
 
 
