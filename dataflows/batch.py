@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
+from dataflows.bound import turns
 from dataflows.cost import rates
 from dataflows.problem import problem
 from dataflows.tech import Technology
@@ -106,15 +107,16 @@ class Batch:
             compute, energy = self._weight_stationary(classes, channel_tiles, pixel_tiles)
         else:
             compute, energy = self._output_stationary(classes, channel_tiles, pixel_tiles, c_tiles)
-        dram = sum((n * self.beats[tensor] for tensor, n in words.items()), np.int64(self.program_beats))
-        dram = dram + self.outputs * self.beats["outputs"]
+        loads = sum((n * self.beats[tensor] for tensor, n in words.items()), np.int64(0))
+        dram = loads + self.program_beats + self.outputs * self.beats["outputs"]
         first = self._first_tile(k_blocks, full_p * full_q, c_tiles)
         last = (self.block_total - (block_tiles - 1) * k_blocks) * edge_p * edge_q
-        chain = (
+        alternate = turns(layer, acc, np.asarray(layer.N * channel_tiles * pixel_tiles), np.asarray(loads), compute)
+        chain = np.maximum(
             self._port(self._first_load(k_blocks, full_c, full_p, full_q))
-            + np.maximum(compute + last * acc.post_groups, first + self.outputs * acc.post_groups)
-            + self._port(last * self.beats["outputs"])
-        )
+            + np.maximum(compute + last * acc.post_groups, first + self.outputs * acc.post_groups),
+            self.program_beats + alternate + last * acc.post_groups,
+        ) + self._port(last * self.beats["outputs"])
         cycles = np.maximum(self._port(dram), chain)
         levels = self.rate.levels
         for tensor, level in (("inputs", "input_buffer"), ("weights", "weight_buffer"), ("scales", "scale_buffer")):

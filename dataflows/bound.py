@@ -8,12 +8,21 @@ tile is post-processed and stored after the array's last step (docs/hardware.md)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dataflows.arch import Accelerator
 from dataflows.counts import Counts, count
 from dataflows.problem import problem, tiles
 from dataflows.tiling import Tiling, window
 from dataflows.workload import Layer
+
+Ints = TypeVar("Ints", int, NDArray[np.int64])
+TURN = 6
+"""Cycles between a step's last issue and that of the second step after it, beside beats, latency and issue: the half comes
+free, the port is taken, data are marked as loaded, the step is taken and set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,7 @@ class Bound:
     chain : int
         The longer of two chains without overlap: first load, all of compute, post-processing and store of the last
         output tile; or first load, compute of the first output tile, all of post-processing, store of the last one.
+        Channel by channel steps can be so short that latency counts: there is a third one, see `turns`.
     """
 
     compute: int
@@ -101,17 +111,42 @@ def last_outputs(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     return cut.last_blocks * cut.last_p * cut.last_q
 
 
+def turns(layer: Layer, acc: Accelerator, steps: Ints, beats: Ints, compute: Ints) -> Ints:
+    """Return cycles that steps take because a buffer has two halves, at least; 0 where that is not looked at.
+
+    A step is loaded after the second step before it has been computed, and computed after its data have come. So the loads,
+    latencies and computations of every other step stand in a row, and the longer of the two rows is no less than half of all.
+
+    Parameters
+    ----------
+    steps, beats, compute : int or array of int
+        Steps (below three the other chains say more), beats of all their loads, cycles in which they are computed.
+    """
+    every_step_loads = all(
+        window(layer, axis, 1) > layer.padding[axis] and (outputs - 1) * layer.stride[axis] - layer.padding[axis] < size
+        for axis, (size, outputs) in enumerate(((layer.H, layer.P), (layer.W, layer.Q)))
+    )
+    if layer.op == "mac" or not every_step_loads:
+        return steps * 0
+    memory = acc.memory
+    total = beats * memory.interval + steps * (memory.latency + TURN - memory.interval) + compute
+    return -(-total // 2) * (steps >= 3)
+
+
 def bound(layer: Layer, acc: Accelerator, tiling: Tiling, counts: Counts | None = None, program_beats: int = 0) -> Bound:
     """Return what each resource needs; pass `counts` when they are at hand already."""
     counts = counts or count(layer, acc, tiling, program_beats)
     compute = compute_cycles(layer, acc, tiling)
     post = counts.levels["scale_buffer"]["scales"]["reads"]
-    words = last_outputs(layer, acc, tiling)
-    chain = (
-        _port_cycles(counts.levels["dram"]["program"]["reads"] + first_load(layer, acc, tiling), acc)
-        + max(compute + words * acc.post_groups, first_tile_cycles(layer, acc, tiling) + post)
-        + _port_cycles(words * problem(layer, acc).output_beats, acc)
-    )
+    words, cut = last_outputs(layer, acc, tiling), tiles(layer, acc, tiling)
+    program, dram = counts.levels["dram"]["program"]["reads"], counts.levels["dram"]
+    loads = sum(dram[tensor]["reads"] for tensor in ("inputs", "weights", "scales"))
+    alternate = turns(layer, acc, layer.N * cut.channel_tiles * cut.pixel_tiles, loads, compute)
+    chain = max(
+        _port_cycles(program + first_load(layer, acc, tiling), acc)
+        + max(compute + words * acc.post_groups, first_tile_cycles(layer, acc, tiling) + post),
+        program + alternate + words * acc.post_groups,
+    ) + _port_cycles(words * problem(layer, acc).output_beats, acc)
     return Bound(compute, post, _port_cycles(counts.dram_beats, acc), chain)
 
 
