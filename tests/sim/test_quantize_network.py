@@ -63,7 +63,7 @@ KINDS = {
     "joined": ([node("Concat", ["x", "z", "x"], ["y"], axis=1)], ["mac", "mac", "add", "mac", "add"]),
     "joined in their place": (
         [node("Conv", ["x", "U", "B"], ["c"]), node("Relu", ["c"], ["r"]), node("Conv", ["z", "U"], ["d"]),
-         node("Concat", ["r", "d"], ["t"], axis=1), node("Clip", ["t", "zero", "six"], ["y"])], ["mac", "mac", "add"],
+         node("Concat", ["r", "d"], ["y"], axis=1)], ["mac", "mac", "add"],
     ),
     "joined, one part read twice": (
         [node("Conv", ["x", "W"], ["c"]), node("Concat", ["c", "c"], ["y"], axis=1)], ["mac", "mac", "mac", "add"],
@@ -90,7 +90,8 @@ def symmetric(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 def model(path, nodes, rng):
     """Save nodes with every constant that they read."""
     constants = {
-        "W": symmetric(rng, (4, 6, 3, 2)), "U": symmetric(rng, (4, 6, 1, 1)), "D": symmetric(rng, (6, 1, 3, 3)), "B": rng.normal(0, 2, 6).astype(np.float32),
+        "W": symmetric(rng, (4, 6, 3, 2)), "U": symmetric(rng, (4, 6, 1, 1)),
+        "D": symmetric(rng, (6, 1, 3, 3)), "B": rng.normal(0, 2, 6).astype(np.float32),
         "S": rng.uniform(0.5, 2, 6), "M": rng.normal(0, 1, 6), "V": rng.uniform(0.5, 2, 6), "K": rng.uniform(0.5, 2, (6, 1, 1)),
         "P": symmetric(rng, (5, 6 * 7 * 9)), "Q": rng.normal(0, 1, 5), "N": symmetric(rng, (5, 6)).T,
     }  # fmt: skip
