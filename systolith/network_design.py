@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
 from dataflows.tiling import Tiling
+from dataflows.workload import Layer
 from systolith import specs
 from systolith.bus import axi_options
 
@@ -49,13 +50,20 @@ def network_design(
         Layers that do not fit the design.
     """
     acc, axi = specs.accelerator(design, "hardware"), axi_options(bus) or AxiOptions()
+    from dataflows.axi_schedule import axi_schedule
     from dataflows.compile.layout import require_chaining
     from dataflows.compile.network import layers_to_map
+    from dataflows.program import place
     from mappers.layers import map_layers
     from mappers.search import SearchMapper
     from sim.quantize.bundled import quantize_named
 
     require_chaining(acc)
     quantized = quantize_named(network)
-    tilings = map_layers(layers_to_map(quantized.graph, acc), acc, mapper or SearchMapper(), objective, seed)
+
+    def behind_axi(layer: Layer, on: Accelerator, tiling: Tiling) -> int:
+        return axi_schedule(layer, on, tiling, place(layer, on, tiling), axi).axi_cycles
+
+    layers = layers_to_map(quantized.graph, acc)
+    tilings = map_layers(layers, acc, mapper or SearchMapper(), objective, seed, exact_cycles=behind_axi)
     return NetworkDesign(quantized, acc, axi, tilings)
