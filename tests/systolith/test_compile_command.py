@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from dataflows.program import PROGRAM_WORDS, LayerProgram
 from tests.dataflows.onnx_models import node, save
 from tests.small_network import DESIGN
 
+ROOT = Path(__file__).resolve().parents[2]
 SIMULATOR = "icarus" if shutil.which("iverilog") else "verilator"
 FILES = {"image.bin", "memory_map.json", "programs.txt", "systolith_params.h", "network.h", "network.c", "main.c"}
 
@@ -61,6 +63,20 @@ def test_compile_writes_what_software_needs(systolith, folder: Path, model: str)
     assert shown.code == 0
     assert "squeeze" in shown.out
     assert json.loads((folder / "out/memory_map.json").read_text())["total_bytes"] > data["total_bytes"]
+
+
+def test_the_manual_shows_how_to_call_the_host(systolith, folder: Path, model: str) -> None:
+    (shown,) = re.findall(r"```c\n(.*?)```", (ROOT / "docs/compile.md").read_text(), re.DOTALL)
+    include, _, body = shown.partition("\n\n")
+    around = "int once(uintptr_t registers, uint64_t memory_address, uint8_t *memory, const uint8_t *image);\n"
+    around += around.replace(";", "\n{")
+    assert systolith("compile", model, "--design", DESIGN, "-o", "out").code == 0
+    (folder / "out/shown.c").write_text(f"{include}\n{around}\n{body}\nreturn 0;\n}}\n")
+    made = subprocess.run(
+        ["gcc", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "shown.c"], cwd=folder / "out", check=False, capture_output=True,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
 
 
 WRONG = {
