@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflows.arch import Accelerator
+from dataflows.errors import SpecError
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.system.spec import SpatialSystem
 from systolith import codec_spec, console, spatial_spec, specs, system_spec
@@ -52,6 +53,8 @@ def verify(
     back to back behind AXI instead, and every tensor between them is compared.
     """
     if network is not None:
+        if waves is not None:
+            raise SpecError("--waves", str(waves), "no waves of whole networks", "leave out --network or --waves")
         from systolith.commands.verify_network import verify_network_command
 
         verify_network_command(network, arch, bus, images, simulator.value, json=json, seed=seed)

@@ -88,6 +88,7 @@ WRONG = {
     "no queue": (["compile", "tiny.onnx", "--design", DESIGN, "--bus", "native"], 2, "axi"),
     "no design": (["compile", "tiny.onnx", "--design", "wss-4x4"], 2, "wss-4x4"),
     "an array": (["compile", "tiny.onnx", "--design", "array_rs:rows=3,cols=4"], 2, "array_rs"),
+    "waves": (["verify", DESIGN, "--network", "tiny.onnx", "--waves", "w.vcd"], 2, "--waves"),
     "not square, verified": (["verify", "ws:rows=4,cols=8", "--network", "tiny.onnx"], 2, "as many rows as columns"),
 }
 
