@@ -10,21 +10,25 @@ _GEMM = ("C", "K", "Q", "G")
 def sizes(layer: Layer) -> str:
     """Return ``gemm:M=...``, ``conv:K=64,C=3,...`` by output or else by input size, or ``nest:...`` where nothing less says it.
 
+    Operations channel by channel are nests.
+
     Operand widths, signs, densities and activations are left out.
     """
     own = {name: getattr(layer, name) for name in _GEMM}
     gemm = Layer.gemm("", M=own["Q"], N=own["K"], K=own["C"], G=own["G"])
-    if _loops(gemm) == _loops(layer):
+    if layer.op == "mac" and _loops(gemm) == _loops(layer):
         return f"gemm:M={layer.Q},N={layer.K},K={layer.C}" + (f",G={layer.G}" if layer.G > 1 else "")
     parts = {"N": layer.N, "G": layer.G, "K": layer.G * layer.K, "C": layer.G * layer.C}
     plane = {"P": layer.P, "Q": layer.Q}
     kind, same = "conv", all(_outputs(layer, axis, (layer.H, layer.W)[axis]) == plane["PQ"[axis]] for axis in (0, 1))
-    if not same:
+    if not same or layer.op != "mac":
         kind, parts, plane = "nest", parts | {"K": layer.K, "C": layer.C}, {**plane, "H": layer.H, "W": layer.W}
     elif (layer.H, layer.W) != (_least(layer, 0), _least(layer, 1)):
         plane = {"H": layer.H, "W": layer.W}
     parts |= {**plane, "R": layer.R, "S": layer.S}
     shown = [f"{name}={value}" for name, value in parts.items() if value > 1 or name in "KCPQHW"]
+    if layer.op != "mac":
+        shown.append(f"op={layer.op}")
     for name in ("stride", "dilation", "padding"):
         values = getattr(layer, name)
         if len(set(values)) > 1:

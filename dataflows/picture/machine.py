@@ -40,7 +40,7 @@ def picture(layer: Layer, acc: Accelerator, tiling: Tiling, row: dict[str, Any])
         bound=row["bound"],
         limits={"compute": limits.compute, "dram": limits.dram, "scale_buffer": limits.post},
         macs_used=_in_use(mapping, layer, acc),
-        macs=acc.array.macs,
+        macs=acc.array.macs if layer.op == "mac" else acc.channel_lanes,
         utilization=row["utilization"],
         energy_pj={name: sum(tensors.values()) for name, tensors in row["energy_by_level"].items()},
     )
@@ -51,11 +51,12 @@ def _bands(mapping: Mapping, layer: Layer, acc: Accelerator) -> tuple[Band, ...]
 
     Weights, or outputs, stay in the array; what else the buffers hold goes to the multipliers cycle by cycle. Tiles are
     loaded whole, so no halo is kept. Where several groups share an output-stationary block, its innermost loop over G
-    offers every column the inputs of all groups, and a column takes those of its own: outputs stay, as over C.
+    offers every column the inputs of all groups, and a column takes those of its own: outputs stay, as over C. Channel by
+    channel everything passes the array by.
     """
     stays = "outputs" if acc.array.outputs_stay else "weights"
     every = frozenset(("weights", "inputs", "outputs"))
-    holds = {"dram": every, "buffer": every, "array": frozenset((stays,))}
+    holds = {"dram": every, "buffer": every, "array": frozenset((stays,)) if layer.op == "mac" else frozenset[str]()}
     shared = acc.array.outputs_stay and Blocking.of(layer, acc).packed > 1
     rungs = []
     for level in mapping.levels:

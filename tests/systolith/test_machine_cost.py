@@ -114,3 +114,10 @@ def test_tests_named_in_the_manual_exist():
     assert len(names) > 10
     for name in sorted(names):
         assert f"def {name}(" in text or name in {path.stem for path in tests}, name
+
+
+@pytest.mark.parametrize("machine", ["eyeriss_v1", "zhang15", "scalesim:rows=8,cols=8,dataflow=ws"])
+def test_operations_channel_by_channel_are_refused(systolith, machine):
+    ran = systolith("cost", "add:C=20,H=8,W=8", "--arch", machine)
+    assert ran.code == 2
+    assert "add.op: found 'add'; allowed: mac" in ran.err
