@@ -150,6 +150,17 @@ class AxiPort:
         self._marker = max(marker, used) + 1
         return self._marker
 
+    @property
+    def asked(self) -> int:
+        """Read beats that were asked for."""
+        return self._asked
+
+    def arrival(self, beat: int) -> int:
+        """Return the cycle in which a read beat comes; `beat` never falls from call to call."""
+        if self.reads.beats <= beat:
+            self._settle()
+        return self.reads.arrival(beat)
+
     def write(self, request: Beats, at: int) -> int:
         """See `dataflows.ports.Port`."""
         return self._send(self.writes, request, at)

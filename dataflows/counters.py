@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataflows.arch import Accelerator
+from dataflows.spatial.system.spec import SpatialSystem
+
+Design = Accelerator | SpatialSystem
+"""What a layer program runs on: either has the same ports, counters and shell."""
 
 COUNTERS: tuple[tuple[str, str], ...] = (
     ("cycles", "from the cycle start is taken to the cycle done rises"),
@@ -34,8 +38,10 @@ PARAMETER_BASE = 40
 """Counter index of the first read-only parameter."""
 
 
-def parameters(acc: Accelerator) -> tuple[tuple[str, int], ...]:
+def parameters(acc: Design) -> tuple[tuple[str, int], ...]:
     """Return the parameters that hardware lets software read, in index order from `PARAMETER_BASE`."""
+    if isinstance(acc, SpatialSystem):
+        return _system_parameters(acc)
     return (
         ("version", 1),
         ("rows", acc.array.rows),
@@ -53,3 +59,13 @@ def parameters(acc: Accelerator) -> tuple[tuple[str, int], ...]:
         ("pe_stages", acc.array.pe_stages),
         ("table_beats", acc.table_beats),
     )
+
+
+def _system_parameters(system: SpatialSystem) -> tuple[tuple[str, int], ...]:
+    array = system.array
+    return (
+        ("version", 2), ("pes", array.pes), *((axis.name, axis.size) for axis in array.axes),
+        ("input_bits", array.input_bits), ("weight_bits", array.weight_bits), ("acc_bits", array.acc_bits),
+        ("input_words", system.l2_words[1]), ("weight_words", system.l2_words[0]), ("acc_words", system.l2_words[2]),
+        ("post_lanes", system.post_lanes), ("channels", system.channels), ("bus_bytes", system.memory.bus_bytes),
+    )  # fmt: skip

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
-from dataflows.counters import COUNTERS, parameters
+from dataflows.counters import COUNTERS, Design, parameters
 from dataflows.program import MAGIC
 
 Access = Literal["ro", "rw", "w1c", "wo"]
@@ -141,7 +140,7 @@ def control_registers(axi: AxiOptions) -> tuple[Register, ...]:
     )  # fmt: skip
 
 
-def parameter_registers(acc: Accelerator, axi: AxiOptions) -> tuple[Register, ...]:
+def parameter_registers(acc: Design, axi: AxiOptions) -> tuple[Register, ...]:
     """Return the constants that describe the hardware: one register each from `PARAMETER_OFFSET` on."""
     values = (*parameters(acc), *((f"axi_{name}", value) for name, value in axi.to_dict().items()))
     return tuple(
@@ -156,7 +155,7 @@ def counter_offsets() -> dict[str, int]:
     return {f"{bank}_{name}": base + 8 * i for bank, base in banks for i, (name, _meaning) in enumerate(ALL_COUNTERS)}
 
 
-def describe_registers(acc: Accelerator, axi: AxiOptions) -> dict[str, Any]:
+def describe_registers(acc: Design, axi: AxiOptions) -> dict[str, Any]:
     """Return the JSON form of the whole map."""
     return {
         "bytes": MAP_BYTES,
@@ -166,7 +165,7 @@ def describe_registers(acc: Accelerator, axi: AxiOptions) -> dict[str, Any]:
     }
 
 
-def c_macros(prefix: str, acc: Accelerator, axi: AxiOptions) -> list[str]:
+def c_macros(prefix: str, acc: Design, axi: AxiOptions) -> list[str]:
     """Return the lines of the C header: byte offsets, masks, shifts and error codes."""
     lines = ["", "/* Registers on AXI4-Lite: byte offsets, masks and lowest bits. */"]
     for register in (*control_registers(axi), *parameter_registers(acc, axi)):
@@ -183,7 +182,7 @@ def c_macros(prefix: str, acc: Accelerator, axi: AxiOptions) -> list[str]:
     return [*lines, *(f"#define {prefix}_AXI_ERROR_{name.upper()} {code}" for name, code, _meaning in ERRORS)]
 
 
-def markdown_map(axi: AxiOptions, acc: Accelerator | None = None) -> str:
+def markdown_map(axi: AxiOptions, acc: Design | None = None) -> str:
     """Return the tables of the register map; with a design also the constants it holds."""
     rows = ["| offset | register | bits | access | meaning |", "|---|---|---|---|---|"]
     for register in control_registers(axi):

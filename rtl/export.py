@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from dataflows.arch import Accelerator
-from dataflows.counters import COUNTERS, PARAMETER_BASE, parameters
+from dataflows.counters import COUNTERS, PARAMETER_BASE, Design, parameters
 from dataflows.program import DENSE_FIELDS, FAMILY_DENSE, MAGIC, PROGRAM_WORDS, SIGNED_FIELDS, VERSION, program_beats
 from dataflows.rounding import ROUNDINGS
 from rtl.accelerator.top import ERROR_PROGRAM, AcceleratorTop
@@ -14,13 +14,13 @@ from rtl.emit import SRAM_1R1W, emit
 from rtl.library import Modules
 
 
-def prefix(acc: Accelerator) -> str:
+def prefix(acc: Design) -> str:
     """Return what the names of all modules and macros of a design begin with."""
     name = acc.name.replace("-", "_")
     return f"design_{name}" if name[0].isdigit() else name
 
 
-def top_name(acc: Accelerator) -> str:
+def top_name(acc: Design) -> str:
     """Return the name of the top module."""
     return f"{prefix(acc)}_accelerator"
 

@@ -18,7 +18,6 @@ from rtl.library import Modules
 from rtl.spatial import export as spatial
 from rtl.spatial.core import SpatialCore
 from rtl.spatial.pe import SpatialPE
-from rtl.spatial.system import export as systems
 from rtl.spatial.system.top import SystemTop
 
 __all__ = ["ACCELERATOR_PARTS", "ARRAY_PARTS", "Part", "accelerator_part", "array_part", "system_part"]
@@ -86,15 +85,13 @@ def array_part(array: SpatialArray, name: str, part: str = "array") -> Part:
     return Part(name, part, modules.rtlil, top, start)
 
 
-def system_part(system: SpatialSystem, name: str, part: str = "accelerator") -> Part:
+def system_part(system: SpatialSystem, part: str = "accelerator") -> Part:
     """Return the accelerator round an array of any connectivity, or one of `ARRAY_PARTS`; raise `SpecError` for any other."""
     if part != "accelerator":
-        return array_part(system.array, name, part)
-    top = systems.top_name(name)
-    start = top.removesuffix("accelerator")
-    modules = Modules(prefix=start)
-    modules.add(top, SystemTop(system=system, modules=modules))
-    return Part(name, part, modules.rtlil, top, start)
+        return array_part(system.array, system.name, part)
+    modules = Modules(prefix=f"{prefix(system)}_")
+    top = modules.add(top_name(system), SystemTop(system=system, modules=modules))
+    return Part(system.name, part, modules.rtlil, top, f"{prefix(system)}_")
 
 
 def _check(part: str, parts: Mapping[str, str]) -> None:

@@ -42,9 +42,3 @@ def refuse_for_array(axi: AxiOptions | None) -> None:
         raise SpecError(
             "--bus", "axi", "native for an array alone: it has streams", "choose an accelerator such as ws:rows=8,cols=8"
         )
-
-
-def refuse_for_system(axi: AxiOptions | None) -> None:
-    """Say that systems round arrays of any connectivity have the native port."""
-    if axi is not None:
-        raise SpecError("--bus", "axi", "native for a system round an array", "choose an accelerator such as ws:rows=8,cols=8")

@@ -21,7 +21,7 @@ L2 = ("l2_weights", "l2_inputs", "l2_outputs")
 OPTIONS = (*L2, "post_lanes", "channels", *MEMORY)
 
 
-def find(text: str) -> tuple[str, SpatialSystem] | None:
+def find(text: str) -> SpatialSystem | None:
     """Read a system argument.
 
     Parameters
@@ -32,8 +32,8 @@ def find(text: str) -> tuple[str, SpatialSystem] | None:
 
     Returns
     -------
-    (str, SpatialSystem) or None
-        Name and system; None when the text names something else.
+    SpatialSystem or None
+        None when the text names something else.
 
     Raises
     ------
@@ -42,12 +42,13 @@ def find(text: str) -> tuple[str, SpatialSystem] | None:
     """
     head, rest = split_head(text)
     if head in NAMES:
-        return head, _named(head, rest, text)
+        return _named(head, rest, text)
     path = Path(text)
     if is_file(text) and path.suffix.lower() in (".yaml", ".yml", ".json"):
         data = read_yaml(path, "a spatial array: a YAML file with a list of axes").data
         if isinstance(data, dict) and "axes" in data and any(key in data for key in KEYS):
-            return array_name(data, path.stem.replace("-", "_"), str(path)), system_from_dict(data, str(path))
+            name = array_name(data, path.stem.replace("-", "_"), str(path))
+            return replace(system_from_dict(data, str(path)), name=name)
     return None
 
 
@@ -64,9 +65,9 @@ def _named(head: str, rest: str, text: str) -> SpatialSystem:
             own[key] = integer(value, f"{text}: {key}")
     array = spatial_spec.named(NAMES[head], ",".join(others), text, OPTIONS)
     words = [own.get(key, have) for key, have in zip(L2, L2_WORDS, strict=True)]
-    rest_of = {key: own[key] for key in ("post_lanes", "channels") if key in own}
+    others_given = {key: own[key] for key in ("post_lanes", "channels") if key in own}
     try:
         memory = replace(Memory(), **{key: own[key] for key in MEMORY if key in own})
-        return SpatialSystem(array, memory, (words[0], words[1], words[2]), **rest_of)
+        return SpatialSystem(array, memory, (words[0], words[1], words[2]), name=head, **others_given)
     except SpecError as error:
         raise SpecError(f"{text}: {error.path}", error.found, error.allowed, error.fix) from None

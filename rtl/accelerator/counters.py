@@ -6,8 +6,7 @@ from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from dataflows.arch import Accelerator
-from dataflows.counters import COUNTER_BITS, COUNTERS, PARAMETER_BASE, parameters
+from dataflows.counters import COUNTER_BITS, COUNTERS, PARAMETER_BASE, Design, parameters
 
 
 class Counters(wiring.Component):
@@ -23,13 +22,9 @@ class Counters(wiring.Component):
         Combinational read: counters, and parameters from `PARAMETER_BASE` on.
     """
 
-    def __init__(self, *, acc: Accelerator | None = None) -> None:
+    def __init__(self, *, acc: Design) -> None:
         self.acc = acc
         super().__init__({"clear": In(1), "events": In(len(COUNTERS)), "index": In(6), "value": Out(COUNTER_BITS)})
-
-    def constants(self) -> tuple[tuple[str, int], ...]:
-        """Return names and values of the parameters that can be read."""
-        return parameters(self.acc) if self.acc else ()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -43,7 +38,7 @@ class Counters(wiring.Component):
             for index, count in enumerate(counts):
                 with m.Case(index):
                     m.d.comb += self.value.eq(count)
-            for offset, (_name, value) in enumerate(self.constants()):
+            for offset, (_name, value) in enumerate(parameters(self.acc)):
                 with m.Case(PARAMETER_BASE + offset):
                     m.d.comb += self.value.eq(value)
         return m

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Cat, ClockDomain, Module
+from amaranth import Cat, ClockDomain, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
-from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
+from dataflows.counters import Design
 from dataflows.registers import ALL_COUNTERS, control_registers, parameter_registers
+from dataflows.spatial.system.spec import SpatialSystem
 from rtl.accelerator.top import AcceleratorTop
 from rtl.library import Modules, place
 from rtl.shell.counters import CounterBanks
@@ -19,9 +20,10 @@ from rtl.shell.lite import LiteSlave
 from rtl.shell.master import AxiMaster
 from rtl.shell.ports import lite_slave, master_read, master_write
 from rtl.shell.registers import RegisterFile
+from rtl.spatial.system.top import SystemTop
 
 
-def axi_members(acc: Accelerator, axi: AxiOptions) -> dict[str, Member]:
+def axi_members(acc: Design, axi: AxiOptions) -> dict[str, Member]:
     """Return the ports of the top module."""
     return {
         "aclk": In(1), "aresetn": In(1), "irq": Out(1), **lite_slave("s_axil"),
@@ -34,7 +36,7 @@ class AxiAccelerator(wiring.Component):
 
     Parameters
     ----------
-    acc : Accelerator
+    acc : Accelerator or SpatialSystem
         The design; its bus width is the width of the AXI data.
     axi : AxiOptions
         Bus and queue parameters.
@@ -51,7 +53,7 @@ class AxiAccelerator(wiring.Component):
         Level interrupt.
     """
 
-    def __init__(self, *, acc: Accelerator, axi: AxiOptions, modules: Modules | None) -> None:
+    def __init__(self, *, acc: Design, axi: AxiOptions, modules: Modules | None) -> None:
         self.acc, self.axi, self.modules = acc, axi, modules
         super().__init__(axi_members(acc, axi))
 
@@ -65,9 +67,7 @@ class AxiAccelerator(wiring.Component):
         layers = self._part(m, "layer_queue", LayerQueue, depth=self.axi.queue_depth)
         banks = self._part(m, "counter_banks", CounterBanks, modules=self.modules)
         master = self._part(m, "axi_master", AxiMaster, axi=self.axi, bus_bytes=self.acc.memory.bus_bytes, modules=self.modules)
-        core = place(
-            self.modules, m, "accelerator", "accelerator", AcceleratorTop, reset=layers.abort, acc=self.acc, modules=self.modules
-        )
+        core = self._engine(m, layers.abort)
         self._connect_bus(m, lite, regs, master, banks)
         self._connect_registers(m, regs, layers, banks)
         m.d.comb += [
@@ -83,6 +83,14 @@ class AxiAccelerator(wiring.Component):
         ]  # fmt: skip
         m.d.comb += banks.events.eq(Cat(layers.running, master.read_waits, master.write_waits))
         return m
+
+    def _engine(self, m: Module, reset: Value) -> Any:
+        """Place what runs the layers."""
+        if isinstance(self.acc, SpatialSystem):
+            kind, given = SystemTop, {"system": self.acc}
+        else:
+            kind, given = AcceleratorTop, {"acc": self.acc}
+        return place(self.modules, m, "accelerator", "accelerator", kind, reset=reset, modules=self.modules, **given)
 
     def _part(self, m: Module, name: str, kind: type[wiring.Component], **parameters: Any) -> Any:
         return place(self.modules, m, name, name, kind, **parameters)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
+from dataflows.counters import Design
 from dataflows.registers import ALL_COUNTERS
 from rtl.shell.export import axi_ports, axi_top_name, axi_verilog
 from sim.bench.axi_top import TOP, axi_bench_verilog, bench_ports
@@ -25,7 +25,7 @@ def step(do: str, **values: Any) -> Step:
 
 
 def build_axi(
-    acc: Accelerator, axi: AxiOptions, *, depth_beats: int = 0, simulator: Simulator = "verilator", waves: bool = False
+    acc: Design, axi: AxiOptions, *, depth_beats: int = 0, simulator: Simulator = "verilator", waves: bool = False
 ) -> Build:
     """Build the bench of a design, or find it in the cache; with `depth_beats` a memory is inside."""
     ports = axi_ports(acc, axi)

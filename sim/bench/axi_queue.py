@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflows.arch import Accelerator
 from dataflows.axi import LEAST_LATENCY, PAGE_BYTES, AxiOptions
+from dataflows.counters import Design
 from dataflows.errors import CheckFailed, SpecError
 from dataflows.registers import ALL_COUNTERS, LAST_OFFSET, TOTAL_OFFSET, control_registers, counter_offsets
 from sim.bench.axi import build_axi, counters
@@ -60,7 +60,7 @@ class QueueResult:
 
 
 def run_queue(
-    acc: Accelerator, axi: AxiOptions, image: NDArray[np.uint8], programs: Sequence[int], dump: tuple[int, int], *,
+    acc: Design, axi: AxiOptions, image: NDArray[np.uint8], programs: Sequence[int], dump: tuple[int, int], *,
     base: int = PAGE_BYTES, timeout_cycles: int = 100_000_000, simulator: Simulator = "verilator", waves: Path | None = None,
     timeout: float = 36000,
 ) -> QueueResult:  # fmt: skip
@@ -68,7 +68,7 @@ def run_queue(
 
     Parameters
     ----------
-    acc, axi : Accelerator, AxiOptions
+    acc, axi : Accelerator or SpatialSystem, AxiOptions
         The design.
     image : (beats, bus_bytes) array of uint8
         Memory from beat 0; beats not in it hold anything.

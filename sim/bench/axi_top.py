@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dataflows.arch import Accelerator
 from dataflows.axi import AxiOptions
+from dataflows.counters import Design
 
 TOP = "axi_bench"
 MONITORED = {"faults": 7, "open_reads": 16, "open_writes": 16, "bursts": 32, "beats": 32, "read_latency": 16}
@@ -33,7 +33,7 @@ _MEMORY = (
 
 
 def axi_bench_verilog(
-    accelerator: str, dut: str, ports: Sequence[tuple[str, str, int]], acc: Accelerator, axi: AxiOptions, depth_beats: int = 0
+    accelerator: str, dut: str, ports: Sequence[tuple[str, str, int]], acc: Design, axi: AxiOptions, depth_beats: int = 0
 ) -> str:
     """Return the Verilog of the whole bench.
 
@@ -45,7 +45,7 @@ def axi_bench_verilog(
         Top module of the accelerator.
     ports : sequence of (str, str, int)
         Its ports: name, direction, width.
-    acc, axi : Accelerator, AxiOptions
+    acc, axi : Accelerator or SpatialSystem, AxiOptions
         The design.
     depth_beats : int
         0: the memory ports are the bench's. Otherwise a memory of so many beats, a power of two, is inside.

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from systolith import codec_spec, console, spatial_spec, specs, system_spec
-from systolith.bus import BusOption, axi_options, refuse_for_array, refuse_for_system
+from systolith.bus import BusOption, axi_options, refuse_for_array
 from systolith.commands.common import ArchArgument, Json, Out, Seed, emit_json
 from systolith.outdir import output_folder
 
@@ -28,12 +28,11 @@ def generate(
 
             files.update(export_codec(codec[1].form, codec[1].word_bits, codec[1].length_bits, name))
     elif system is not None:
-        refuse_for_system(axi)
-        name, parameters = system[0], system[1].to_dict()
+        name, parameters = system.name, system.to_dict()
         with output_folder(output) as files:
             from rtl.spatial.system.export import export as export_system
 
-            files.update(export_system(system[1], name))
+            files.update(export_system(system, axi))
     elif found is not None:
         refuse_for_array(axi)
         name, array = found

@@ -74,7 +74,7 @@ def _source(arch: str, which: Which | None) -> Part:  # after everything that is
     from rtl.parts import accelerator_part, array_part, system_part
 
     if (system := system_spec.find(arch)) is not None:
-        return system_part(system[1], system[0], which.value if which else "accelerator")
+        return system_part(system, which.value if which else "accelerator")
     found = spatial_spec.find(arch)
     if found is not None:
         return array_part(found[1], found[0], which.value if which else "array")

@@ -14,7 +14,7 @@ from dataflows.errors import SpecError
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.system.spec import SpatialSystem
 from systolith import codec_spec, console, spatial_spec, specs, system_spec
-from systolith.bus import BusOption, axi_options, refuse_for_array, refuse_for_system
+from systolith.bus import BusOption, axi_options, refuse_for_array
 from systolith.commands.common import ArchArgument, Json, Seed, emit_json
 from systolith.outdir import prepare
 
@@ -66,8 +66,7 @@ def verify(
         return
     design: Accelerator | SpatialArray | SpatialSystem
     if (system := system_spec.find(arch)) is not None:
-        refuse_for_system(axi)
-        name, design = system
+        name, design = system.name, system
     elif (spatial := spatial_spec.find(arch)) is not None:
         refuse_for_array(axi)
         name, design = spatial
@@ -87,9 +86,9 @@ def verify(
 
             report = verify_accelerator(design, progress=tick, **run)
         elif isinstance(design, SpatialSystem):
-            from sim.spatial.system.verify import verify_system
+            from sim.spatial.system.axi import verify_on
 
-            report = verify_system(design, name=name, progress=tick, **run)
+            report = verify_on(design, axi, progress=tick, **run)
         else:
             from sim.spatial.verify import verify_array
 

@@ -1,4 +1,4 @@
-"""What a system counts, and the parameters that can be read from it."""
+"""What a system counts in a layer."""
 
 from __future__ import annotations
 
@@ -7,19 +7,7 @@ from dataflows.nest.rules import RELEVANT, TENSORS
 from dataflows.spatial.system.deliveries import delivery_length
 from dataflows.spatial.system.program import SystemProgram, results_nest
 from dataflows.spatial.system.schedule import SystemSchedule
-from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.spatial.system.tiles import input_tiles, output_tiles
-
-
-def parameters(system: SpatialSystem) -> tuple[tuple[str, int], ...]:
-    """Return the parameters that hardware lets software read, in index order (`dataflows.counters.PARAMETER_BASE`)."""
-    array = system.array
-    return (
-        ("version", 2), ("pes", array.pes), *((axis.name, axis.size) for axis in array.axes),
-        ("input_bits", array.input_bits), ("weight_bits", array.weight_bits), ("acc_bits", array.acc_bits),
-        ("input_words", system.l2_words[1]), ("weight_words", system.l2_words[0]), ("acc_words", system.l2_words[2]),
-        ("post_lanes", system.post_lanes), ("channels", system.channels), ("bus_bytes", system.memory.bus_bytes),
-    )  # fmt: skip
 
 
 def count(program: SystemProgram, timing: SystemSchedule, program_beats: int) -> dict[str, int]:
@@ -46,7 +34,7 @@ def count(program: SystemProgram, timing: SystemSchedule, program_beats: int) ->
     begun = visits * _tiles_of_array(program) * program.tiles("outputs")
     weights = program.tiles("weights") * program.weight_beats
     inputs = sum(max(1, tile.beats) for tile in input_tiles(program))
-    outputs = sum(output_tiles(program))
+    outputs = sum(tile.beats for tile in output_tiles(program))
     values = {
         "cycles": timing.cycles, "array_busy": timing.array_busy, "wait_load": timing.wait_load,
         "wait_accumulator": timing.wait_accumulator, "post_busy": timing.post_busy,

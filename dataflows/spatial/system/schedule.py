@@ -6,24 +6,25 @@ waits for a feeder, and a bank that it has begun to hand in goes on, so that onl
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from dataflows.axi import AxiOptions
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.schedule import ArrayRun, Gates, check_iterations, latency
 from dataflows.spatial.system.deliveries import delivery_length
+from dataflows.spatial.system.placement import Placement
+from dataflows.spatial.system.ports import NativePort, Request, ShellPort, SystemPort, adjacent
 from dataflows.spatial.system.program import SystemProgram, inputs_nest, results_nest, weights_nest
-from dataflows.spatial.system.tiles import input_tiles, output_tiles
+from dataflows.spatial.system.tiles import input_tiles, output_tiles, weight_tiles
 
+HALVES = 2
 FEED_LATENCY = {"weights": 2, "inputs": 3}
 """From the cycle in which a feeder goes on to the one in which the array sees the beat."""
-STORE_LATENCY = 6
-"""From the read of a beat's last sums to the write request: buffer, requantiser (4), queue."""
 LOADS = 4
 """Read transactions that may wait for their data behind the one whose data arrive."""
 ARRIVAL = 2
 """From a tile's last beat to the cycle in which the feeder sees that it is there: register, token."""
-HALVES = 2
 SUMMED = 3
 """From a tile's last sum on the ports to the cycle in which tile control sees it: read, add, token."""
 
@@ -52,16 +53,27 @@ class SystemSchedule:
     dummies: int
 
 
-def schedule(program: SystemProgram, program_beats: int) -> SystemSchedule:
-    """Return the exact schedule; `program_beats` are those of the program and its tags.
+def schedule(program: SystemProgram, where: Placement) -> SystemSchedule:
+    """Return the exact schedule on the native port.
+
+    Parameters
+    ----------
+    program : SystemProgram
+    where : Placement
+        Where everything lies; on this port only the length of the program matters.
 
     Raises
     ------
     SpecError
         For more iterations of the outer loops than it is ready to walk.
     """
+    return run_port(program, where, NativePort(program.system.memory))
+
+
+def run_port(program: SystemProgram, where: Placement, port: SystemPort) -> SystemSchedule:
+    """Return the schedule on a memory port."""
     check_iterations(program.array)
-    tiles = _Tiles(program, program_beats)
+    tiles = _Tiles(program, port, where)
     lengths = [delivery_length(program.array, tensor) for tensor in TENSORS[:2]]
     drain = program.array.output_words * program.array.slots
     run = ArrayRun(program.array, lengths, drain, begin=tiles.begin, gates=tiles)
@@ -71,62 +83,81 @@ def schedule(program: SystemProgram, program_beats: int) -> SystemSchedule:
     return SystemSchedule(cycles, busy, run.wait_delivery, run.wait_bank, tiles.post_busy, tiles.dummies)
 
 
-class _Bus:
-    """The memory port: requests are accepted at least `interval` cycles apart."""
+@dataclass(frozen=True, slots=True)
+class ShellSchedule:
+    """When things happen behind the AXI shell.
 
-    def __init__(self, interval: int) -> None:
-        self.interval, self.free = interval, 0
+    Attributes
+    ----------
+    inside : SystemSchedule
+        Of the system in the shell.
+    axi_cycles : int
+        From the cycle the layer is started to the cycle after its last write response.
+    axi_read_wait, axi_write_wait : int
+        Cycles in which a request or a burst waits for the bus.
+    """
 
-    def burst(self, ready: int, beats: int) -> int:
-        """Accept `beats` requests waiting from cycle `ready` on; return the cycle of the last one."""
-        last = max(ready, self.free) + (beats - 1) * self.interval
-        self.free = last + self.interval
-        return last
+    inside: SystemSchedule
+    axi_cycles: int
+    axi_read_wait: int
+    axi_write_wait: int
 
-    def spaced(self, ready: int, beats: int, apart: int) -> int:
-        """Accept requests that become ready `apart` cycles after one another, the first in cycle `ready`."""
-        first = max(ready, self.free)
-        last = max(first + (beats - 1) * self.interval, ready + (beats - 1) * apart)
-        self.free = last + self.interval
-        return last
+
+def axi_schedule(program: SystemProgram, where: Placement, axi: AxiOptions) -> ShellSchedule:
+    """Return the exact schedule behind the AXI shell, with a memory that takes a beat in every cycle and never pauses."""
+    port = ShellPort(axi, program.system.memory)
+    inside = run_port(program, where, port)
+    return ShellSchedule(inside, port.port.confirmed(), *port.port.waits())
 
 
 class _Tiles(Gates):
-    """Tile control, driven by the array's iterations: a step's reads and writes come before its first iteration.
+    """Tile control; it is a step ahead of the array's iterations, because who reads next may decide when data come.
 
     `at` is the cycle in which tile control is in its next state.
     """
 
-    def __init__(self, program: SystemProgram, program_beats: int) -> None:
-        self.program, self.system = program, program.system
-        memory = self.system.memory
-        self.bus, self.latency = _Bus(memory.interval), memory.latency
-        self.begin = self.bus.burst(1, program_beats) + self.latency + 2  # counted, FETCH
+    def __init__(self, program: SystemProgram, port: SystemPort, where: Placement) -> None:
+        self.program, self.system, self.port, self.where = program, program.system, port, where
+        self.begin = port.fetch(adjacent(where.program, where.scales - where.program), 1) + 2  # counted, FETCH
         self.at = self.begin + 1
-        self.steps = 0
-        self.arrived = 0  # last beat of the transaction before
-        self.taken: deque[int] = deque(maxlen=LOADS)  # cycles in which waiting transactions were taken up
-        self.loaded: tuple[list[int], list[int]] = ([], [])  # cycles in which a feeder sees a tile
+        self.reads = 0  # read transactions so far
+        self.taken: list[int] = []  # cycles in which they were taken up by the arrivals
+        self.pushed: list[int] = []  # cycles in which they were asked for
+        self.loaded: tuple[list[int], list[int]] = ([], [])  # their numbers
         self.released: tuple[list[int], list[int]] = ([], [])  # cycles in which the array takes a tile's last beat
         self.summed: list[int] = []  # cycles in which tile control sees that a tile is summed
         self.freed: list[int] = []  # cycles in which the array's gate sees that a tile's half is free
-        self.scaled = self.post_busy = self.dummies = self.output_tiles = 0
-        self.inputs, self.outputs = input_tiles(program), output_tiles(program)
+        self.scales = self.post_busy = self.dummies = self.output_tiles = 0
+        self.inputs, self.outputs, self.weights = input_tiles(program), output_tiles(program), weight_tiles(program)
         self.changes = tuple(program.tile_change(tensor) for tensor in TENSORS)
         passes = (weights_nest(program), inputs_nest(program), results_nest(program))
         self.passes = [nest.tile_passes for nest in passes]
         self.count = [0, 0, 0]  # deliveries and drains so far
         self.way_out = latency(program.array.array) + SUMMED
+        self.steps, self.made = self._news(), 0
+        self._step(next(self.steps))
+
+    def _news(self) -> Iterator[list[bool]]:
+        """Yield, per step of the loops over memory, which tensors' tiles are new."""
+        depth, loops = self.program.depth, self.program.tile_loops
+        counters = [0] * len(loops)
+        yield [True, True, True]
+        while (at := next((n for n, loop in enumerate(loops) if counters[n] < loop.extent - 1), None)) is not None:
+            counters[:at] = [0] * at
+            counters[at] += 1
+            yield [depth + at >= change for change in self.changes]
 
     def iteration(self, advanced: int | None) -> None:
-        """Take a step of the loops over memory when one of them has advanced."""
+        """Take the step after the one that begins."""
         if advanced is None or advanced >= self.program.depth:
-            self._step([advanced is None or advanced >= change for change in self.changes])
+            new = next(self.steps, None)
+            if new is not None:
+                self._step(new)
 
     def may_deliver(self, at: int) -> int:
         """Return when the first beat of a tile can be there; later ones follow without a gap."""
         tile, within = divmod(self.count[at], self.passes[at])
-        return 0 if within else self.loaded[at][tile] + FEED_LATENCY[TENSORS[at]]
+        return 0 if within else self.port.arrived(self.loaded[at][tile]) + ARRIVAL + FEED_LATENCY[TENSORS[at]]
 
     def delivered(self, at: int, end: int) -> None:
         """Note the end of a delivery, and of a tile."""
@@ -137,7 +168,7 @@ class _Tiles(Gates):
     def may_drain(self) -> int:
         """Return when the half of a new output tile is free."""
         tile, within = divmod(self.count[2], self.passes[2])
-        return 0 if within or tile < 2 else self.freed[tile - 2]
+        return 0 if within or tile < HALVES else self.freed[tile - HALVES]
 
     def drained(self, end: int) -> None:
         """Note the end of a drain, and of a tile."""
@@ -155,20 +186,21 @@ class _Tiles(Gates):
     def _step(self, new: list[bool]) -> None:
         """Read what is new in a step, and write the output tile before last."""
         if new[0]:
-            self._load(0, self.program.weight_beats)
+            self._load(0, next(self.weights), self.where.weights)
         else:
             self.at += 1
         self.at += 1  # INPUTS
         if new[1]:
             tile = next(self.inputs)
             self.at += tile.skipped + 2  # SKIP, CLIP
-            self.dummies += tile.beats == 0
-            self._load(1, max(1, tile.beats))
-        if self.steps:
+            self.dummies += tile.request is None
+            # A tile outside the image reads one beat, so that its arrival has an order.
+            self._load(1, tile.request or adjacent(self.where.scales - self.where.inputs, 1), self.where.inputs)
+        if self.made:
             self.at += 1  # SCALES
         else:
-            self._ask(self.at, self.program.scale_beats)
-            self.scaled = self.arrived + ARRIVAL
+            self.scales = self.reads
+            self._ask(self.at, adjacent(self.where.scales, self.program.scale_beats))
         self.at += 1  # STORE
         if new[2]:
             if self.output_tiles >= HALVES:
@@ -176,29 +208,36 @@ class _Tiles(Gates):
                 self.at += 1  # KEEP
             self.output_tiles += 1
         self.at += 1  # NEXT
-        self.steps += 1
+        self.made += 1
 
-    def _load(self, at: int, beats: int) -> None:
-        """Read a tile when a half is free; its feeder sees it when it is there."""
+    def _load(self, at: int, request: Request, base: int) -> None:
+        """Read a tile when a half is free."""
         number = len(self.loaded[at])
-        self._ask(max(self.at, self.released[at][number - HALVES] + 1) if number >= HALVES else self.at, beats)
-        self.loaded[at].append(self.arrived + ARRIVAL)
+        self.loaded[at].append(self.reads)
+        begin = max(self.at, self.released[at][number - HALVES] + 1) if number >= HALVES else self.at
+        self._ask(begin, replace(request, address=base + request.address))
 
-    def _ask(self, at: int, beats: int) -> None:
-        """Read `beats` when there is room for one more transaction; the next state comes behind the last request."""
-        if len(self.taken) == LOADS:
-            at = max(at, self.taken[0] + 1)
-        last = self.bus.burst(at + 1, beats)
-        self.taken.append(max(at + 1, self.arrived))
-        self.arrived = last + self.latency
-        self.at = last + 1
+    def _ask(self, at: int, request: Request) -> None:
+        """Read when there is room for one more transaction; the next state comes behind the last request."""
+        if self.reads >= LOADS:
+            at = max(at, self._taken(self.reads - LOADS) + 1)
+        self.pushed.append(at)
+        self.at = self.port.read(request, at + 1) + 1
+        self.reads += 1
+
+    def _taken(self, number: int) -> int:
+        """Return the cycle in which a transaction is taken up: the one before has ended."""
+        while len(self.taken) <= number:
+            at = len(self.taken)
+            self.taken.append(max(self.pushed[at] + 1, self.port.arrived(at - 1) if at else 0))
+        return self.taken[number]
 
     def _store(self, tile: int) -> None:
         """Write an output tile; nothing is written of one outside the layer."""
-        last = max(self.at, self.summed[tile], self.scaled)
-        beats, groups = next(self.outputs), self.system.post_groups
-        if beats:
-            last = self.bus.spaced(last + STORE_LATENCY + groups, beats, groups)
-            self.post_busy += beats * groups
+        last = max(self.at, self.summed[tile], self.port.arrived(self.scales) + ARRIVAL)
+        request, groups = next(self.outputs).request, self.system.post_groups
+        if request:
+            last = self.port.write(replace(request, address=self.where.outputs + request.address), last + 1, groups)
+            self.post_busy += request.count * groups
         self.freed.append(last + 1)
         self.at = last + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,8 @@ class SpatialSystem:
         Outputs requantised in a cycle, a power of two and at most the outputs in a beat.
     channels : int
         Output channels of a layer that the scale buffer holds.
+    name : str
+        What modules and files are called after.
     """
 
     array: SpatialArray
@@ -40,6 +43,7 @@ class SpatialSystem:
     l2_words: Words = L2_WORDS
     post_lanes: int = 4
     channels: int = 1024
+    name: str = "system"
 
     def __post_init__(self) -> None:
         for tensor, words in zip(TENSORS, self.l2_words, strict=True):
@@ -48,6 +52,8 @@ class SpatialSystem:
             if getattr(self.array, name) not in ARRAY_BITS:
                 allowed = ", ".join(map(str, ARRAY_BITS))
                 raise SpecError(f"system.{name}", getattr(self.array, name), allowed, "choose a width that divides a beat")
+        if not re.fullmatch(r"[A-Za-z]\w*", self.name, re.ASCII):
+            raise SpecError("system.name", self.name, "letters, digits and _, beginning with a letter", "rename it")
         _whole("system.channels", self.channels, 1, MOST_CHANNELS)
         _whole("system.post_lanes", self.post_lanes, 1, self.beat_words("outputs"))
         if self.tag_width > self.beat_bits:
@@ -124,7 +130,8 @@ class SpatialSystem:
         """Return the YAML form: that of the array, and what is round it."""
         memory = self.memory
         return {
-            **self.array.to_dict(), "l2_words": dict(zip(TENSORS, self.l2_words, strict=True)), "post_lanes": self.post_lanes,
+            **self.array.to_dict(), "name": self.name,
+            "l2_words": dict(zip(TENSORS, self.l2_words, strict=True)), "post_lanes": self.post_lanes,
             "channels": self.channels,
             "memory": {"bus_bytes": memory.bus_bytes, "interval": memory.interval, "latency": memory.latency},
         }  # fmt: skip

@@ -5,37 +5,35 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dataflows.counters import COUNTERS, PARAMETER_BASE
-from dataflows.spatial.system.counts import parameters
+from dataflows.axi import AxiOptions
+from dataflows.counters import COUNTERS, PARAMETER_BASE, parameters
+from dataflows.registers import c_macros, describe_registers, markdown_map
 from dataflows.spatial.system.spec import SpatialSystem
 from rtl.emit import SRAM_1R1W, emit
+from rtl.export import prefix, top_name
 from rtl.library import Modules
-from rtl.spatial.export import fields, plain
+from rtl.shell.export import axi_top_name, shell_verilog
+from rtl.spatial.export import fields
 from rtl.spatial.system import layouts
 from rtl.spatial.system.pack import fetched_beats
 from rtl.spatial.system.top import ERROR_PROGRAM, SystemTop
 
-__all__ = ["describe", "export", "top_name", "verilog"]
+__all__ = ["describe", "export", "verilog"]
 
 
-def top_name(name: str) -> str:
-    """Return the name of the top module of a system called `name`."""
-    return f"{plain(name)}_accelerator"
-
-
-def verilog(system: SpatialSystem, name: str = "system", *, memories: bool = True) -> str:
+def verilog(system: SpatialSystem, *, memories: bool = True) -> str:
     """Return the Verilog of a system, each distinct module once; with `memories` also ``sram_1r1w``."""
-    modules = Modules(prefix=f"{plain(name)}_")
-    top = modules.add(top_name(name), SystemTop(system=system, modules=modules))
+    modules = Modules(prefix=f"{prefix(system)}_")
+    top = modules.add(top_name(system), SystemTop(system=system, modules=modules))
     text = emit(modules, top, [SRAM_1R1W])
     return text if memories else text.removesuffix(SRAM_1R1W.read_text(encoding="utf-8").strip("\n") + "\n")
 
 
-def describe(system: SpatialSystem, name: str = "system") -> dict[str, Any]:
+def describe(system: SpatialSystem) -> dict[str, Any]:
     """Return parameters, counters, and the fields of program and tags by their lowest bit and width."""
     program, tag = layouts.program(system), layouts.tag(system)
     return {
-        "system": system.to_dict(), "top": top_name(name), "errors": {"program": ERROR_PROGRAM},
+        "system": system.to_dict(), "top": top_name(system), "errors": {"program": ERROR_PROGRAM},
         "program": {
             "beats": layouts.program_beats(system), "beats_with_tags": fetched_beats(system), "width": program.size,
             "fields": list(fields(program)),
@@ -48,20 +46,37 @@ def describe(system: SpatialSystem, name: str = "system") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def export(system: SpatialSystem, name: str = "system") -> dict[str, str]:
-    """Return file name to text: Verilog, memory model, parameters, FuseSoC core and file list."""
-    top = top_name(name)
+def export(system: SpatialSystem, axi: AxiOptions | None = None) -> dict[str, str]:
+    """Return file name to text: Verilog, memory model, parameters, FuseSoC core and file list; with `axi` also the shell."""
+    name, top = system.name, top_name(system)
     shape = " x ".join(f"{axis.size} {axis.name}" for axis in system.array.axes)
     head = f"// {name}: {shape}, with buffers and memory port. Generated.\n// Top module {top}; program fields in params.json.\n"
+    native, described = verilog(system, memories=False), describe(system)
+    files = {"accelerator.v": head + native, SRAM_1R1W.name: SRAM_1R1W.read_text(encoding="utf-8")}
+    if axi is not None:
+        top = axi_top_name(system)
+        described |= {"top": top, "axi": axi.to_dict() | describe_registers(system, axi)}
+        files |= {
+            "accelerator_axi.v": shell_verilog(system, axi, native),
+            "registers.md": f"# Registers of {name}\n\n{markdown_map(axi, system)}",
+            "systolith_params.h": _header(system, axi),
+        }
+    sources = [each for each in (SRAM_1R1W.name, "accelerator.v", "accelerator_axi.v") if each in files]
+    listed = "".join(f"      - {each}\n" for each in sources)
     core = (
         f"CAPI=2:\nname: systolith:systems:{name}:1.0.0\ndescription: accelerator of {system.array.pes} PEs\n"
-        f"filesets:\n  rtl:\n    files:\n      - {SRAM_1R1W.name}\n      - accelerator.v\n    file_type: verilogSource\n"
+        f"filesets:\n  rtl:\n    files:\n{listed}    file_type: verilogSource\n"
         f"targets:\n  default:\n    filesets: [rtl]\n    toplevel: {top}\n"
     )
-    return {
-        "accelerator.v": head + verilog(system, name, memories=False),
-        SRAM_1R1W.name: SRAM_1R1W.read_text(encoding="utf-8"),
-        "params.json": json.dumps(describe(system, name), indent=2) + "\n",
+    return files | {
+        "params.json": json.dumps(described, indent=2) + "\n",
         "accelerator.core": core,
-        "accelerator.f": f"{SRAM_1R1W.name}\naccelerator.v\n",
+        "accelerator.f": "".join(f"{each}\n" for each in sources),
     }
+
+
+def _header(system: SpatialSystem, axi: AxiOptions) -> str:
+    """Return the C header of the registers."""
+    guard = f"{prefix(system).upper()}_PARAMS_H"
+    lines = [f"/* Registers of {system.name}; made with accelerator.v, do not edit. */", f"#ifndef {guard}", f"#define {guard}"]
+    return "\n".join([*lines, *c_macros(prefix(system).upper(), system, axi), "", "#endif", ""])

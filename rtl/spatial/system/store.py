@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from dataflows.spatial.system.schedule import STORE_LATENCY
+from dataflows.spatial.system.ports import STORE_DEPTH, STORE_LATENCY
 from dataflows.spatial.system.spec import MULTIPLIER_BITS, SpatialSystem
 from rtl.delay import delay
 from rtl.library import Modules, place
@@ -20,9 +20,6 @@ from rtl.spatial.system.walk import COUNTS, Walk
 from rtl.stream import Queue
 
 __all__ = ["TileStore"]
-
-DEPTH = STORE_LATENCY + 4
-"""Beats on their way to memory: enough that a memory that takes one per cycle never waits for the pipeline."""
 
 
 class TileStore(wiring.Component):
@@ -70,10 +67,10 @@ class TileStore(wiring.Component):
         with m.If(self.start):
             m.d.sync += [scale.eq(self.tile.scale), half.eq(self.tile.half)]
         entry = data.StructLayout({"address": layouts.ADDRESS, "data": system.beat_bits, "last": 1})
-        queue = place(self.modules, m, "queue", "store_queue", Queue, shape=entry, depth=DEPTH)
-        flying, popped, issue, whole = Signal(range(DEPTH + 1)), Signal(), Signal(), Signal()
+        queue = place(self.modules, m, "queue", "store_queue", Queue, shape=entry, depth=STORE_DEPTH)
+        flying, popped, issue, whole = Signal(range(STORE_DEPTH + 1)), Signal(), Signal(), Signal()
         m.d.comb += [
-            issue.eq(walk.active & (flying != DEPTH)), whole.eq(issue & walk.whole), walk.step.eq(issue),
+            issue.eq(walk.active & (flying != STORE_DEPTH)), whole.eq(issue & walk.whole), walk.step.eq(issue),
             self.read.eq(issue), self.read_half.eq(half), self.read_at.eq(walk.here),
             self.valid.eq(queue.o.valid), self.address.eq(queue.o.payload.address), self.data.eq(queue.o.payload.data),
             queue.o.ready.eq(self.ready), popped.eq(self.valid & self.ready), self.done.eq(popped & queue.o.payload.last),
@@ -121,4 +118,4 @@ class TileStore(wiring.Component):
         return Cat(results)
 
 
-assert pipeline_latency() + 2 == STORE_LATENCY
+assert pipeline_latency() + 2 == STORE_LATENCY < STORE_DEPTH

@@ -10,7 +10,6 @@ from amaranth.lib.wiring import In, Out
 
 from dataflows.counters import COUNTER_BITS
 from dataflows.program import MAGIC
-from dataflows.spatial.system.counts import parameters
 from dataflows.spatial.system.spec import SpatialSystem
 from rtl.accelerator.counters import Counters
 from rtl.library import Modules, place
@@ -27,18 +26,6 @@ __all__ = ["ERROR_PROGRAM", "SystemTop"]
 
 ERROR_PROGRAM = 1
 """Error code: memory holds no program of this engine there."""
-
-
-class SystemCounters(Counters):
-    """Counters, and the parameters of a system."""
-
-    def __init__(self, *, system: SpatialSystem) -> None:
-        self.system = system
-        super().__init__()
-
-    def constants(self) -> tuple[tuple[str, int], ...]:
-        """Return names and values of the parameters that can be read."""
-        return parameters(self.system)
 
 
 class SystemTop(wiring.Component):
@@ -168,7 +155,7 @@ class SystemTop(wiring.Component):
 
     def _count(self, m: Module, core: Any, weights: Any, inputs: Any, gather: Any, store: Any, arrivals: Any) -> None:
         """Count events in the order of `dataflows.counters.COUNTERS`."""
-        counters = place(self.modules, m, "counters", "counters", SystemCounters, system=self.system)
+        counters = place(self.modules, m, "counters", "counters", Counters, acc=self.system)
         written = store.valid & store.ready
         m.d.comb += [
             counters.clear.eq(self.start & ~self.busy), counters.index.eq(self.counter_index),

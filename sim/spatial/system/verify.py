@@ -12,7 +12,8 @@ from dataflows.counters import COUNTERS
 from dataflows.spatial.system.counts import count
 from dataflows.spatial.system.schedule import SystemSchedule, schedule
 from dataflows.spatial.system.spec import SpatialSystem
-from rtl.spatial.system.export import top_name, verilog
+from rtl.export import top_name
+from rtl.spatial.system.export import verilog
 from rtl.spatial.system.pack import fetched_beats
 from sim.bench.bulk import Job, JobResult, run_jobs
 from sim.golden.layer import golden_layer
@@ -25,18 +26,16 @@ Progress = Callable[[int, int, str], None]
 
 
 def verify_system(
-    system: SpatialSystem, *, cases: int = 20, seed: int = 0, name: str = "system", simulator: Simulator = "verilator",
+    system: SpatialSystem, *, cases: int = 20, seed: int = 0, simulator: Simulator = "verilator",
     waves: Path | None = None, stall: int = 0, pause: int = 0, progress: Progress | None = None,
 ) -> VerifyReport:  # fmt: skip
     """Verify `system` on random layers and mappings (see `sim.spatial.system.cases`)."""
     drawn = random_cases(system, cases, seed)
-    return verify_cases(
-        system, drawn, name=name, simulator=simulator, waves=waves, stall=stall, pause=pause, seed=seed, progress=progress
-    )
+    return verify_cases(system, drawn, simulator=simulator, waves=waves, stall=stall, pause=pause, seed=seed, progress=progress)
 
 
 def verify_cases(
-    system: SpatialSystem, cases: Sequence[SystemCase], *, name: str = "system", simulator: Simulator = "verilator",
+    system: SpatialSystem, cases: Sequence[SystemCase], *, simulator: Simulator = "verilator",
     waves: Path | None = None, stall: int = 0, pause: int = 0, seed: int = 0, progress: Progress | None = None,
 ) -> VerifyReport:  # fmt: skip
     """Run cases on the generated Verilog, one after the other without a reset, and compare everything.
@@ -45,7 +44,7 @@ def verify_cases(
     ----------
     system, cases : SpatialSystem, sequence of SystemCase
         The hardware and what runs on it.
-    name, simulator, waves :
+    simulator, waves :
         See `sim.bench.bulk.run_jobs`.
     stall, pause : int
         How often memory refuses and pauses, see `sim.bench.bulk.Job`; with either, cycles are not compared.
@@ -62,8 +61,8 @@ def verify_cases(
     started = time.perf_counter()
     jobs, models = [], []
     for number, case in enumerate(cases):
-        model = schedule(case.program, fetched_beats(system))
         image, where = memory_image(case.program, case.tensors)
+        model = schedule(case.program, where)
         models.append(model)
         jobs.append(Job(
             name=case.name, image=image, program_addr=where.program, dump=(where.outputs, where.end - where.outputs),
@@ -74,7 +73,7 @@ def verify_cases(
         progress(0, 1, f"building and running on {simulator}")
     depth = max(job.dump[0] + job.dump[1] for job in jobs)
     results = run_jobs(
-        verilog(system, name), system.memory.bus_bytes, depth, jobs, dut=top_name(name), waves=waves, simulator=simulator
+        verilog(system), system.memory.bus_bytes, depth, jobs, dut=top_name(system), waves=waves, simulator=simulator
     )
     exact = not (stall or pause)
     compared = tuple(compare(case, model, one, exact=exact) for case, model, one in zip(cases, models, results, strict=True))

@@ -13,7 +13,8 @@ from dataflows.spatial import named
 from dataflows.spatial.system.compile import compile_system
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.workload import Layer
-from rtl.spatial.system.export import top_name, verilog
+from rtl.export import top_name
+from rtl.spatial.system.export import verilog
 from rtl.spatial.system.top import ERROR_PROGRAM
 from sim.bench.bulk import Job, run_jobs
 from sim.spatial.arrays import NAMED
@@ -29,37 +30,37 @@ RANDOM = 40
 STALL, PAUSE = 20_000, 300
 
 
-def passes(system: SpatialSystem, name: str, seed: int, cases: int = CASES) -> None:
-    report = verify_system(system, cases=cases, seed=seed, name=name)
+def passes(system: SpatialSystem, seed: int, cases: int = CASES) -> None:
+    report = verify_system(system, cases=cases, seed=seed)
     assert report.passed, [case.to_dict() for case in report.cases if not case.passed]
-    stalled = verify_system(system, cases=cases, seed=seed + 1, name=name, stall=STALL, pause=PAUSE)
+    stalled = verify_system(system, cases=cases, seed=seed + 1, stall=STALL, pause=PAUSE)
     assert stalled.passed, [case.to_dict() for case in stalled.cases if not case.passed]
 
 
 @pytest.mark.rtl
 @pytest.mark.parametrize("name", IN_EVERY_RUN)
 def test_named_systems(name):
-    passes(small(NAMED[name]), name, 1)
+    passes(small(NAMED[name]), 1)
 
 
 @pytest.mark.rtl
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", [name for name in NAMED if name not in IN_EVERY_RUN])
 def test_all_named_systems(name):
-    passes(small(NAMED[name]), name, 1)
+    passes(small(NAMED[name]), 1)
 
 
 @pytest.mark.rtl
 @pytest.mark.parametrize("seed", range(2))
 def test_random_systems(seed):
-    passes(random_system(Random(seed)), "random", seed, cases=10)
+    passes(random_system(Random(seed)), seed, cases=10)
 
 
 @pytest.mark.rtl
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(2, RANDOM))
 def test_many_random_systems(seed):
-    passes(random_system(Random(seed)), "random", seed, cases=10)
+    passes(random_system(Random(seed)), seed, cases=10)
 
 
 def gemm(system: SpatialSystem, m: int, n: int, k: int, split: tuple[int, int]) -> SystemCase:
@@ -79,10 +80,10 @@ def gemm(system: SpatialSystem, m: int, n: int, k: int, split: tuple[int, int]) 
 def test_outputs_are_the_inputs_of_the_next_layer():
     system = small(named.weight_stationary(4, 4))
     first, second = gemm(system, 8, 16, 24, (2, 2)), gemm(system, 8, 24, 16, (2, 1))
-    assert verify_cases(system, [first, second], name="chain").passed
+    assert verify_cases(system, [first, second]).passed
     images, where = zip(*(memory_image(case.program, case.tensors) for case in (first, second)), strict=True)
     job = Job("first", images[0], dump=(where[0].outputs, where[0].end - where[0].outputs))
-    text, top = verilog(system, "chain"), top_name("chain")
+    text, top = verilog(system), top_name(system)
     (ran,) = run_jobs(text, system.memory.bus_bytes, 1, [job], dut=top)
     outputs = unpack_outputs(first.program, ran.dump)
     assert (where[1].outputs - where[1].inputs) == len(ran.dump)
@@ -97,7 +98,7 @@ def test_what_is_no_program_is_refused_and_the_next_layer_runs():
     broken = image.copy()
     broken[0, 0] ^= 1
     jobs = [Job("broken", broken), Job("whole", image, dump=(where.outputs, where.end - where.outputs), reset=False)]
-    text, top = verilog(system, "chain"), top_name("chain")
+    text, top = verilog(system), top_name(system)
     first, second = run_jobs(text, system.memory.bus_bytes, 1, jobs, dut=top)
     assert (first.finished, first.error) == (True, ERROR_PROGRAM)
     assert (second.finished, second.error) == (True, 0)
@@ -108,7 +109,7 @@ def test_more_bandwidth_than_the_array_needs_hides_transfers():
     """With tiles read ahead, a product takes hardly longer than its multiplications on a full array."""
     system = SpatialSystem(named.weight_stationary(4, 4), Memory(16, 1, 20), (1024, 4096, 4096), 16)
     case = gemm(system, 256, 32, 64, (4, 2))
-    report = verify_cases(system, [case], name="hidden")
+    report = verify_cases(system, [case])
     assert report.passed
     counts = report.cases[0].counts_model
     assert counts["wait_load"] + counts["wait_accumulator"] < 0.05 * counts["array_busy"]
