@@ -202,7 +202,7 @@ def verify_accelerator(
     acc: Accelerator, *, cases: int = 20, seed: int = 0, simulator: Simulator = "verilator", waves: Path | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:  # fmt: skip
-    """Verify `acc` on `cases` random convolutions and GEMMs with edge tiles (see `sim.cases`)."""
+    """Verify `acc` on `cases` random layers of all kinds that it runs, with edge tiles (see `sim.cases`)."""
     return verify_layers(acc, random_cases(acc, cases, seed), simulator=simulator, waves=waves, progress=progress)
 
 
