@@ -11,11 +11,11 @@ from cocotb.clock import Clock
 
 from sim.bench.cocotb_streams import OPERANDS, Feed, reset, run_job, run_long
 from sim.mutation.arrays import CASES, Pass
+from sim.mutation.verdict import failed_checks
 from sim.runner import job_directory
 from sim.spatial.long import LongLoop
 from sim.spatial.run import collect
 from sim.spatial.verify import compare, compare_long
-from sim.verify import CaseResult
 
 
 async def run_pass(dut, one: Pass) -> tuple[str, int]:
@@ -45,14 +45,6 @@ async def run_loops(dut, loops: list[LongLoop]) -> tuple[str, int]:
         if not found.passed:
             return failed_checks(found), at
     return "", len(loops)
-
-
-def failed_checks(found: CaseResult) -> str:
-    """Name the checks that failed."""
-    checks = {
-        "sums": found.mismatches, "cycles": found.cycles_rtl not in (None, found.cycles_model), "counts": not found.counts_equal,
-    }  # fmt: skip
-    return " and ".join(name for name, failed in checks.items() if failed)
 
 
 @cocotb.test()

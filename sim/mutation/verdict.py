@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from dataflows.errors import CheckFailed
 from sim.mutation.mutants import Mutant
+from sim.verify import CaseResult
 
-__all__ = ["EVERY", "Status", "Verdict", "order", "verdicts"]
+__all__ = ["EVERY", "Status", "Verdict", "failed_checks", "order", "verdicts"]
 
 EVERY = 50
 """After so many mutants the design as it is runs again: what one mutant leaves behind must not fail the next."""
@@ -77,3 +78,11 @@ def verdicts(mutants: Sequence[Mutant], found: Sequence[dict[str, Any]]) -> list
         for run in found
         if run["number"]
     ]
+
+
+def failed_checks(found: CaseResult) -> str:
+    """Name the checks that failed."""
+    checks = {
+        "sums": found.mismatches, "cycles": found.cycles_rtl not in (None, found.cycles_model), "counts": not found.counts_equal,
+    }  # fmt: skip
+    return " and ".join(name for name, failed in checks.items() if failed)

@@ -14,6 +14,7 @@ from dataflows.arch import Accelerator, Array, Memory
 from dataflows.counters import COUNTERS, PARAMETER_BASE, parameters
 from dataflows.counts import Counts, count
 from dataflows.errors import SpecError
+from dataflows.rounding import ROUNDINGS
 from dataflows.schedule import schedule
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
@@ -70,8 +71,20 @@ def test_pipelined_processing_elements(rows: int, cols: int, dataflow: str, stag
         small(4, 4, "ws", input_bits=16, weight_bits=16, acc_bits=48, interval=3, latency=90),
         small(4, 6, "os", input_bits=8, weight_bits=4, acc_bits=24, post_lanes=6, interval=2),
         small(20, 3, "ws", bus_bytes=8, post_lanes=1, tile_blocks=2),
+        pytest.param(small(4, 4, "ws", input_bits=4, weight_bits=4, bus_bytes=16), marks=pytest.mark.nightly),
+        pytest.param(small(4, 4, "ws", bus_bytes=128), marks=pytest.mark.nightly),
+        pytest.param(small(4, 4, "ws", table=False), marks=pytest.mark.nightly),
     ],
-    ids=["4-bit", "16x8", "16-bit", "8x4-narrow-accumulator", "words-of-many-beats"],
+    ids=[
+        "4-bit",
+        "16x8",
+        "16-bit",
+        "8x4-narrow-accumulator",
+        "words-of-many-beats",
+        "table-of-one-beat",
+        "table-of-two-beats",
+        "no-table",
+    ],
 )
 def test_widths_and_memory_profiles(acc: Accelerator) -> None:
     assert differences(verify_accelerator(acc, cases=20, seed=5)) == []
@@ -109,6 +122,26 @@ def _tiled(acc: Accelerator, tiles: int, steps: int) -> LayerCase:
     """A GEMM of so many output tiles, each reduced in so many steps."""
     layer = Layer.gemm(f"{tiles} tiles of {steps}", M=4 * tiles - 1, N=acc.array.cols, K=steps * acc.array.rows)
     return LayerCase(layer.name, layer, Tiling(1, 1, 1, 4), random_tensors(layer, np.random.default_rng(tiles + steps)))
+
+
+def test_a_wrong_table_or_rounding_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries one place further, and every other way to round, change outputs."""
+    acc, layer = small(3, 5, "ws"), Layer.gemm("ties", M=20, N=5, K=3)
+    one, values = np.ones(5, np.int64), np.arange(-30, 30).reshape(1, 3, 1, 20)
+    tensors = LayerTensors(values, np.eye(5, 3, dtype=np.int64)[:, :, None, None], 0 * one, one, 2 * one, 0, 0, -128, 127)
+    cases = [
+        LayerCase(name, layer, Tiling(1, 1, 1, 20), replace(tensors, rounding=name, table=table))
+        for name in ROUNDINGS for table in (None, np.arange(-128, 128))
+    ]  # fmt: skip
+    assert differences(verify_layers(acc, cases)) == []
+
+    def wrong(layer: Layer, tensors: LayerTensors, **rest: Any) -> np.ndarray:
+        other = ROUNDINGS[ROUNDINGS.index(tensors.rounding) - 1]
+        changed = {"rounding": other} if tensors.table is None else {"table": np.roll(tensors.table, 1)}
+        return golden_layer(layer, replace(tensors, **changed), **rest)
+
+    monkeypatch.setattr("sim.verify.golden_layer", wrong)
+    assert all(case.mismatches for case in verify_layers(acc, cases).cases)
 
 
 def test_a_wrong_golden_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,87 @@
+"""The designs of the mutation run: three bare arrays, two accelerators' arrays, two accelerators' control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dataflows.arch import Accelerator, Array, Dataflow, Memory
+from dataflows.spatial import named
+from dataflows.spatial.array import SpatialArray
+from sim.mutation import accelerator, arrays
+from sim.mutation.accelerator import ARRAY, CONTROL
+from sim.mutation.equivalence import Prover
+from sim.mutation.mutants import Mutants
+from sim.mutation.verdict import Verdict
+from sim.spatial.long import long_loops
+
+__all__ = ["DESIGNS", "Design", "run_design"]
+
+Progress = Callable[[str], None]
+SIZE = 4
+ARRAYS: dict[str, SpatialArray] = {
+    "array_ws": named.weight_stationary(SIZE, SIZE),
+    "array_os": named.output_stationary(SIZE, SIZE),
+    "array_rs": named.row_stationary(SIZE, SIZE, words=(12, 6, 4)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What mutants are drawn from.
+
+    Attributes
+    ----------
+    name, text : str
+        For the table.
+    what : SpatialArray or Accelerator
+    parts : tuple of str
+        Parts of an accelerator.
+    mutants : int
+        How many are drawn for a night.
+    """
+
+    name: str
+    text: str
+    what: SpatialArray | Accelerator
+    parts: tuple[str, ...]
+    mutants: int
+
+
+def _accelerator(dataflow: Dataflow) -> Accelerator:
+    """Buffers small enough that most random layers need several tiles."""
+    array = Array(SIZE, SIZE, dataflow)
+    return Accelerator(f"{dataflow}_4x4", array, Memory(), input_words=192, weight_words=96, acc_words=48, post_lanes=2)
+
+
+FLOWS: tuple[Dataflow, ...] = ("ws", "os")
+DESIGNS = (
+    *(Design(name, f"bare array {name}, 4 x 4, all of it", array, (), 400) for name, array in ARRAYS.items()),
+    *(Design(f"{flow}_array", f"accelerator {flow} 4 x 4, its array", _accelerator(flow), ARRAY, 300) for flow in FLOWS),
+    *(Design(f"{flow}_control", f"accelerator {flow} 4 x 4, control", _accelerator(flow), CONTROL, 500) for flow in FLOWS),
+)
+
+
+def run_design(design: Design, number: int, seed: int, progress: Progress = lambda text: None) -> list[Verdict]:
+    """Run the benches on `number` mutants of a design, and ask the prover about those that no bench kills.
+
+    Raises
+    ------
+    CheckFailed
+        The design without mutants fails its bench.
+    EmitError
+        A tool failed.
+    """
+    what = design.what
+    if isinstance(what, SpatialArray):
+        drawn: Mutants = arrays.array_mutants(what, design.name, number, seed)
+        progress(f"{design.name}: {len(drawn.mutants)} mutants on the bench")
+        found = arrays.run_mutants(drawn, arrays.passes(what, seed), list(long_loops(what)))
+    else:
+        drawn = accelerator.accelerator_mutants(what, number, seed, design.parts)
+        progress(f"{design.name}: {len(drawn.mutants)} mutants on the bench")
+        found = accelerator.run_accelerator(what, drawn, accelerator.accelerator_runs(what, seed))
+    prover = Prover(drawn)
+    left = sum(verdict.status != "killed" for verdict in found)
+    progress(f"{design.name}: {left} mutants left for the prover")
+    return [verdict if verdict.status == "killed" else prover.ask(verdict.mutant) for verdict in found]
