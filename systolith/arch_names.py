@@ -9,7 +9,7 @@ from dataflows.errors import SpecError, suggestion
 Use = Literal["map", "cost", "hardware", "verilog"]
 KINDS: dict[Use, tuple[str, ...]] = {
     "map": ("engines", "accelerators"),
-    "cost": ("engines", "accelerators", "mode timeloop", "arrays", "other tools", "published machines"),
+    "cost": ("engines", "accelerators", "mode timeloop", "arrays", "systems", "other tools", "published machines"),
     "hardware": ("engines", "accelerators", "arrays", "systems"),
     "verilog": ("engines", "accelerators", "arrays", "systems", "codecs"),
 }
@@ -19,7 +19,7 @@ ONLY = {
     "mode timeloop": "can only be costed",
     "other tools": "can only be costed",
     "published machines": "can only be costed",
-    "systems": "can be generated, verified and synthesized; cost its array",
+    "systems": "can be costed with a mapping, generated, verified and synthesized",
     "arrays": "has no memory around it: it can be costed with a mapping, generated, verified and synthesized",
 }
 

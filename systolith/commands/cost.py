@@ -14,9 +14,10 @@ from dataflows.feasible import InfeasibleError
 from dataflows.nest.architecture import Architecture
 from dataflows.picture.model import Picture
 from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.tiling import mapping_of, violations
 from dataflows.workload import Layer
-from systolith import console, impossible, pictures, spatial_cost, spatial_spec, specs
+from systolith import console, impossible, pictures, spatial_cost, spatial_spec, specs, system_cost, system_spec
 from systolith.commands.common import Json, NetworkArgument, Seed, emit_json
 from systolith.commands.mapping import LayerOption, only
 from systolith.mapping_file import read_mappings
@@ -69,16 +70,16 @@ def cost(
         if json:
             emit_json(results, seed)
         return
-    array = spatial_spec.find(arch)
+    array = system_spec.find(arch) or spatial_spec.find(arch)
     target = array or nest_spec.find(arch) or specs.accelerator(arch, "cost")
     if mapping is None:
         fix = "add --mapping; only other tools and published machines come with one; `systolith map` finds one for our hardware"
         raise SpecError("--mapping", "nothing", "compact text, or a file with the mapping of every layer", fix)
     chosen = only(find(network), layer).distinct()
     if array is not None:
-        results = _array_costs(chosen, array, mapping, rules, check, json)
+        results, title = _array_costs(chosen, array, mapping, rules, check, json)
         if html:
-            pictures.write(html, f"{network} on {array[0]}, mode array", spatial_cost.KEYS, results, [])
+            pictures.write(html, f"{network} on {title}", spatial_cost.KEYS, results, [])
     elif isinstance(target, Architecture):
         results, nests = nest_cost.nest_costs(chosen, target, mapping, nest_spec.rules(rules), check=check)
         if not json:
@@ -109,19 +110,25 @@ def _no_rules(rules: str | None) -> None:
 
 
 def _array_costs(
-    chosen: list[tuple[Layer, int]], array: tuple[str, SpatialArray], mapping: str, rules: str | None, check: bool, json: bool
-) -> list[dict[str, Any]]:
-    """Cost layers on a bare array; its walker is the simulator."""
+    chosen: list[tuple[Layer, int]], array: tuple[str, SpatialArray] | SpatialSystem, mapping: str, rules: str | None,
+    check: bool, json: bool,
+) -> tuple[list[dict[str, Any]], str]:  # fmt: skip
+    """Cost layers on an array, alone or with a memory system, whose walker is the simulator; return a title too."""
     _no_rules(rules)
     if check:
         raise SpecError(
             "--check", "an array", "an accelerator or an architecture", "use `systolith verify`: it simulates the array"
         )
+    if isinstance(array, SpatialSystem):
+        results = system_cost.costs(chosen, array, mapping)
+        if not json:
+            system_cost.show(results, array.name)
+        return results, f"{array.name}, mode system"
     name, spec = array
     results = spatial_cost.costs(chosen, name, spec, mapping)
     if not json:
         spatial_cost.show(results, name)
-    return results
+    return results, f"{name}, mode array"
 
 
 def _with_own_mapping(
