@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
@@ -25,11 +27,11 @@ def corner(rng: np.random.Generator, bits: int) -> int:
 
 @pytest.mark.parametrize(("input_bits", "weight_bits", "acc_bits"), [(8, 8, 32), (4, 4, 12), (16, 16, 48), (4, 16, 24)])
 def test_a_lane_is_a_multiplication(input_bits: int, weight_bits: int, acc_bits: int) -> None:
-    lane = ChannelLane(input_bits=input_bits, weight_bits=weight_bits, acc_bits=acc_bits)
+    lane: Any = ChannelLane(input_bits=input_bits, weight_bits=weight_bits, acc_bits=acc_bits)
     rng = np.random.default_rng(input_bits * weight_bits)
     expected: list[int] = []
 
-    async def drive(ctx) -> None:
+    async def drive(ctx: Any) -> None:
         for _ in range(CYCLES):
             x, zero = corner(rng, input_bits), corner(rng, input_bits)
             factor, factor_zero = corner(rng, weight_bits), corner(rng, weight_bits)
@@ -56,12 +58,12 @@ def test_a_lane_is_a_multiplication(input_bits: int, weight_bits: int, acc_bits:
 def test_a_bank_adds_or_keeps_the_larger(keeps_largest: bool) -> None:
     """Few addresses, so that one is updated twice in a row, or just after it was written."""
     bits, words = 12, 3
-    bank = AccumulatorBank(words=words, acc_bits=bits, keeps_largest=keeps_largest, modules=None)
+    bank: Any = AccumulatorBank(words=words, acc_bits=bits, keeps_largest=keeps_largest, modules=None)
     rng = np.random.default_rng(5)
     held: dict[tuple[int, int], int] = {}
     waiting: list[tuple[int, int, int]] = []
 
-    async def drive(ctx) -> None:
+    async def drive(ctx: Any) -> None:
         for cycle in range(2 * CYCLES):
             maximum = int(keeps_largest and cycle >= CYCLES)
             if cycle == CYCLES:
@@ -84,7 +86,7 @@ def test_a_bank_adds_or_keeps_the_larger(keeps_largest: bool) -> None:
             if cycle % CYCLES == CYCLES - 1:
                 await check(ctx)
 
-    async def check(ctx) -> None:
+    async def check(ctx: Any) -> None:
         ctx.set(bank.ctl.valid, 0)
         await ctx.tick()
         for (half, addr), value in held.items():

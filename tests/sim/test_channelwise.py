@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_golden_sums_are_the_definition(layer: Layer, seed: int) -> None:
         assert found[at] == by_loops(layer, tensors, at)
 
 
-def pool(name: str, op: str, channels: int, height: int, width: int, taps: tuple[int, int], **rest: object) -> Layer:
+def pool(name: str, op: str, channels: int, height: int, width: int, taps: tuple[int, int], **rest: Any) -> Layer:
     return Layer.conv(name, K=channels, C=channels, G=channels, H=height, W=width, R=taps[0], S=taps[1], op=op, **rest)
 
 
@@ -80,7 +81,7 @@ def directed() -> list[LayerCase]:
 
 @pytest.mark.rtl
 @pytest.mark.parametrize(("rows", "cols", "dataflow"), [(4, 4, "ws"), (3, 5, "os")])
-def test_directed_cases(rows: int, cols: int, dataflow: str) -> None:
+def test_directed_cases(rows: int, cols: int, dataflow: Any) -> None:
     acc = Accelerator("direct", Array(rows, cols, dataflow), input_words=2400, weight_words=64, acc_words=64, post_lanes=2)
     report = verify_layers(acc, directed())
     assert [case.to_dict() for case in report.cases if not case.passed] == []
@@ -116,7 +117,7 @@ def test_a_design_without_the_path() -> None:
         ({"weights": np.zeros((1, 1, 1, 1), np.int8)}, "weights"),
     ],
 )  # fmt: skip
-def test_tensors_of_an_addition_are_checked(change: dict[str, object], field: str) -> None:
+def test_tensors_of_an_addition_are_checked(change: dict[str, Any], field: str) -> None:
     case = directed()[3]
     with pytest.raises(SpecError, match=field):
         replace(case.tensors, **change).check(case.layer)
