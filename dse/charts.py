@@ -19,11 +19,12 @@ FAR = 4  # trials worse than the best by more than this factor are not shown
 INK, FAINT, ACCENT, WARM = "#1d2733", "#b6c2cf", "#0b6e99", "#c8553d"
 LEVELS = {
     "dram": "#c8553d", "input_buffer": "#0b6e99", "weight_buffer": "#4fa3c7", "accumulator": "#6b8e4e",
-    "output_buffer": "#a7c080", "scale_buffer": "#d9b44a", "array": "#5b4b8a", "post": "#a393c9", "leakage": "#5d6b78",
+    "output_buffer": "#a7c080", "scale_buffer": "#d9b44a", "activation_table": "#8c6d31", "array": "#5b4b8a",
+    "post": "#a393c9", "leakage": "#5d6b78",
 }  # fmt: skip
 OPERANDS = {
     "inputs": "#0b6e99", "weights": "#4fa3c7", "psums": "#6b8e4e", "outputs": "#a7c080", "scales": "#d9b44a",
-    "program": "#9aa5b1", "macs": "#5b4b8a", "products": "#a393c9", "logic": "#5d6b78", "sram": "#b9a3a3",
+    "tables": "#8c6d31", "program": "#9aa5b1", "macs": "#5b4b8a", "products": "#a393c9", "logic": "#5d6b78", "sram": "#b9a3a3",
 }  # fmt: skip
 STYLE: dict[Any, Any] = {
     "font.size": 9, "font.family": ["DejaVu Sans"], "svg.fonttype": "path", "axes.spines.top": False, "axes.spines.right": False,
