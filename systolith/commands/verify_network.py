@@ -28,8 +28,9 @@ def verify_network_command(network: str, arch: str, bus: str, images: int, simul
         stored = [quantized.quantize_inputs(each) for each in inputs]
         which: Any = simulator
         report = verify_network(
-            quantized.graph, quantized.tensors, stored, found.acc, found.axi, found.tilings, simulator=which, progress=tick
-        )
+            quantized.graph, quantized.tensors, stored, found.acc, found.axi, found.tilings,
+            whole=(images + 1) // 2, simulator=which, progress=tick,
+        )  # fmt: skip
     data = report.to_dict()
     last = quantized.model.outputs[0]
     session = quantized.model.session((last,))
