@@ -1,0 +1,84 @@
+"""Systems round arrays on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dataflows.arch import Memory
+from systolith import spatial_spec, system_spec
+
+ROOT = Path(__file__).resolve().parents[2]
+WS = "system_ws:rows=16,cols=16,post_lanes=16"
+GEMM = "gemm:M=64,N=64,K=64"
+
+
+def test_a_named_system_is_its_array_with_buffers():
+    system = system_spec.find("system_ws:rows=8,cols=4,weights_words=2,l2_inputs=99,channels=64,latency=7")
+    assert system is not None
+    assert ("array_ws", system.array) == spatial_spec.find("array_ws:rows=8,cols=4,weights_words=2")
+    assert (system.l2_words, system.channels, system.memory) == ((4096, 99, 2048), 64, Memory(16, 1, 7))
+    assert system.name == "system_ws"
+
+
+def test_a_file_of_an_array_with_buffers_is_a_system():
+    system = system_spec.find(str(ROOT / "examples/system.yaml"))
+    array = spatial_spec.find(str(ROOT / "examples/array.yaml"))
+    assert system is not None
+    assert array is not None
+    assert system.array == array[1]
+    assert (system.l2_words, system.memory, system.post_lanes) == ((2048, 2048, 1024), Memory(8, 1, 20), 2)
+    assert system_spec.find(str(ROOT / "examples/array.yaml")) is None
+    assert system_spec.find("array_ws:rows=8,cols=4") is None
+
+
+def test_the_manual_says_what_cost_prints(systolith):
+    text = (ROOT / "docs/systems.md").read_text()
+    small = systolith("cost", GEMM, "--arch", WS, "--mapping", "dram Q2; stream K4 C4 Q32 C16X K16X", "--json").json[0]
+    assert f"prints {small['cycles']:,} cycles" in text
+    arch = f"{WS},l2_weights=9216,l2_inputs=17408,l2_outputs=3400"
+    mapping = "dram P4 K4; stream C4 R3 S3 P7 Q28 C16X K16X"
+    large = systolith("cost", "conv:K=64,C=64,P=28,Q=28,R=3,S=3", "--arch", arch, "--mapping", mapping, "--json").json[0]
+    assert f"says {large['cycles']:,} cycles: {large['utilization']:.0%}".replace("%", " %") in text
+    assert large["below_floor"] == small["below_floor"] == []
+
+
+def test_cost_prints_words_of_every_level(systolith):
+    out = systolith("cost", GEMM, "--arch", WS, "--mapping", "dram Q2; stream K4 C4 Q32 C16X K16X").out
+    assert "mode system" in out
+    assert "busy cycles: compute 1,024" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "told"),
+    [
+        (["generate", "system_ws:rows=3"], 2, ["a value for cols", "system_ws:cols=8"]),
+        (["generate", "system_ws:rows=3,cols=4,l2_input=5"], 2, ["l2_input", "l2_inputs"]),
+        (["generate", "system_ws:rows=3,cols=4,bus_bytes=4"], 2, ["bus_bytes", "tag"]),
+        (["generate", "system_ws:rows=3,cols=4,post_lanes=3"], 2, ["post_lanes", "power of two"]),
+        (["verify", "system_wss:rows=3,cols=4"], 2, ["system_ws"]),
+        (["map", GEMM, "--arch", WS], 2, ["system_ws", "costed with a mapping"]),
+        (["cost", GEMM, "--arch", WS, "--mapping", "dram C4; stream K4 Q64 C16X K16X", "--check"], 2, ["verify"]),
+        (["cost", GEMM, "--arch", WS, "--mapping", "dram K64 Q64; stream C64"], 1, ["beat of outputs"]),
+        (["cost", GEMM, "--arch", WS, "--mapping", "dram C4; stream K4 Q64 C16X K16X"], 1, ["l2.outputs", "enlarge"]),
+    ],
+)
+def test_mistakes_are_named(systolith, args, code, told):
+    ran = systolith(*args)
+    assert ran.code == code
+    for part in told:
+        assert part in ran.err
+
+
+@pytest.mark.slow
+def test_generate_writes_what_a_project_needs(systolith, folder):
+    assert systolith("generate", str(ROOT / "examples/system.yaml"), "-o", "out", "--bus", "axi").code == 0
+    names = {path.name for path in (folder / "out").iterdir()}
+    assert {"accelerator.v", "accelerator_axi.v", "sram_1r1w.v", "params.json", "registers.md", "systolith_params.h"} <= names
+    shell = (folder / "out/accelerator_axi.v").read_text()
+    assert "module system_accelerator_axi(" in shell
+    assert "module system_accelerator(" not in shell
+    assert "module system_accelerator(" in (folder / "out/accelerator.v").read_text()
+    for listed in (folder / "out/accelerator.f").read_text().split():
+        assert listed in names
