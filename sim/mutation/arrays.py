@@ -25,7 +25,7 @@ from sim.spatial.verify import Known, golden
 __all__ = ["CASES", "Pass", "array_mutants", "passes", "run_mutants"]
 
 CASES = "cases.pickle"
-MOST = 20
+MOST = 40
 SEQUENCER = "\\sequencer."
 PAUSES = (Pauses(gaps=0.3, stalls=0.3), Pauses(stalls=0.9), Pauses(gaps=0.8))
 """Now and then; results that pile up; operands that hardly come."""

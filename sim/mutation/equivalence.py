@@ -20,6 +20,7 @@ from pathlib import Path
 
 from rtl.library import EmitError
 from sim.mutation.mutants import Mutant, Mutants, alone
+from sim.mutation.reach import Reach
 from sim.mutation.verdict import Verdict
 
 __all__ = ["Prover"]
@@ -31,8 +32,9 @@ _MAP = [
 _CHILD = "import sys; from pyosys import libyosys as ys; ys.run_pass('script ' + sys.argv[1], ys.Design())"
 _ASSERTED = re.compile(r"was asserted in frame (\d+)")
 _MODULE = re.compile(r"^(?:module|  cell) \\(\S+)(?: \\(\S+))?$", re.MULTILINE)
+_BOX = re.compile(r"^attribute \\blackbox .*\n(?:attribute .*\n)*module \\(\S+)$", re.MULTILINE)
 _OUTPUTS = frozenset({"Q"})
-SCORR, BMC, PDR = 120, 5, 20
+SCORR, BMC, PDR = 60, 5, 20
 """Seconds."""
 
 
@@ -46,7 +48,7 @@ class Prover:
     """
 
     drawn: Mutants
-    _models: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _models: dict[tuple[str, str, tuple[str, ...]], bytes] = field(default_factory=dict)
 
     @cached_property
     def parts(self) -> dict[str, dict[str, str]]:
@@ -84,18 +86,51 @@ class Prover:
         EmitError
             A tool failed.
         """
+        if not self._reach.matters(mutant):
+            return Verdict(mutant, "equivalent", "no path to an output")
         said = []
         levels = self.levels(mutant.cell)
-        # The whole array is too much for the prover; it is tried only for what belongs to no part.
-        for module, cell in levels[:-1] or levels:
-            status, how = self._ask(mutant, module, cell)
+        # First the module itself with all parts in it taken out, then with the small ones in it, then what is round it.
+        tries = [(*levels[0], True), *((module, cell, False) for module, cell in levels[:2])]
+        for module, cell, alone_ in tries:
+            if alone_ and not self.parts[module]:
+                continue
+            status, how = self._ask(mutant, module, cell, self._outside(module, mutant.cell, alone_))
             if status == "equivalent":
                 return Verdict(mutant, "equivalent", f"in {module}: {how}")
             said.append((status, f"in {module}: {how}"))
         told = [how for status, how in said if status == "survived"]
-        return Verdict(mutant, "survived" if told else "unknown", (told or [how for _, how in said])[0])
+        return Verdict(mutant, "survived" if told else "unknown", (told or [how for _, how in said])[-1])
 
-    def _ask(self, mutant: Mutant, module: str, cell: str) -> tuple[str, str]:
+    @cached_property
+    def _reach(self) -> Reach:
+        return Reach(self.drawn)
+
+    def _outside(self, module: str, cell: str, everything: bool) -> tuple[str, ...]:
+        """Return the modules below `module` to take out: all; or black boxes and what multiplies, unless round `cell`."""
+        below = self._below(module)
+        around = {name for name, _ in self.levels(cell)}
+        return tuple(
+            sorted(name for name in below if everything or name in self._boxes or (self._heavy(name) and name not in around))
+        )
+
+    def _below(self, module: str) -> set[str]:
+        inside = set(self.parts[module].values())
+        return inside.union(*(self._below(part) for part in inside))
+
+    def _heavy(self, module: str) -> bool:
+        return module in self._multiplies or any(self._heavy(part) for part in self.parts[module].values())
+
+    @cached_property
+    def _multiplies(self) -> set[str]:
+        texts = re.split(r"^module \\", self.drawn.parts, flags=re.MULTILINE)[1:]
+        return {text.split(maxsplit=1)[0] for text in texts if "cell $mul " in text}
+
+    @cached_property
+    def _boxes(self) -> set[str]:
+        return set(_BOX.findall(self.drawn.parts))
+
+    def _ask(self, mutant: Mutant, module: str, cell: str, outside: tuple[str, ...]) -> tuple[str, str]:
         command = alone(mutant).replace(f"-module {self.drawn.top} ", f"-module {module} ").replace(
             f"-cell {mutant.cell} ", f"-cell {cell} "
         )  # fmt: skip
@@ -103,12 +138,13 @@ class Prover:
         if mutant.port in _OUTPUTS:
             # A pin behind a register loses its initial value; two inverters there, which change nothing, do the same.
             twice = "\n".join([re.sub(r"-mode \w+", "-mode inv", re.sub(r" -ctrlbit \d+", "", command))] * 2)
-        if (module, twice) not in self._models:
-            self._models[module, twice] = self._model(module, twice)
+        key = (module, twice, outside)
+        if key not in self._models:
+            self._models[key] = self._model(module, twice, outside)
         with tempfile.TemporaryDirectory(prefix="systolith-") as folder:
             room = Path(folder)
-            (room / "gold.aig").write_bytes(self._models[module, twice])
-            (room / "gate.aig").write_bytes(self._model(module, command))
+            (room / "gold.aig").write_bytes(self._models[key])
+            (room / "gate.aig").write_bytes(self._model(module, command, outside))
             log = _abc(room, "miter gold.aig gate.aig; write_aiger left.aig; scorr; write_aiger left.aig", SCORR)
             if "Error" in log or not (room / "left.aig").is_file():
                 raise EmitError(f"ABC failed: {log[-300:]}")
@@ -122,11 +158,16 @@ class Prover:
             return "equivalent", "by reachability"
         if found := _ASSERTED.search(log):
             return "survived", f"a run of {int(found[1]) + 1} cycles tells them apart"
-        return "unknown", f"undecided in {SCORR + BMC + PDR} s"
+        return "unknown", "undecided when the time was up"
 
-    def _model(self, module: str, commands: str) -> bytes:
-        """Return one part, with mutants, as gates and registers (AIGER)."""
-        script = ["read_rtlil parts.il", f"hierarchy -top {module}", "flatten", "opt_clean -purge", commands, *_MAP]
+    def _model(self, module: str, commands: str, outside: tuple[str, ...]) -> bytes:
+        """Return one part, with mutants, as gates and registers (AIGER).
+
+        Modules that are taken out turn into more outputs and inputs: whatever they do, they do it with and without the mutant.
+        """
+        keep = [f"setattr -mod -set keep_hierarchy 1 {name}" for name in outside]
+        script = ["read_rtlil parts.il", f"hierarchy -top {module}", *keep, "flatten", "opt_clean -purge", commands]
+        script += [*(["expose -evert", f"delete {module} %n"] if outside else []), *_MAP]
         with tempfile.TemporaryDirectory(prefix="systolith-") as folder:
             room = Path(folder)
             (room / "parts.il").write_text(self.drawn.parts, encoding="utf-8")

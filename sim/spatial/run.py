@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -156,30 +157,30 @@ def _packed(program: SpatialProgram, tensor: str, values: NDArray[np.int64], shi
 
 
 def _with_foreign(program: SpatialProgram, tensor: str, plain: list[str], tags: dict[Coordinates, Tag], rng: Random) -> list[str]:
-    """Put words that no PE may take between others; their positions miss by one field, often by one bit of it."""
+    """Put words that no PE may take between others; their positions miss a tile by one field, most by one bit of it."""
     array, pack = program.array, BeatPacker(program.array, tensor)
     limit = 1 << layouts.operand_bits(array, tensor)
-    found = []
-    for beat in plain:
-        if rng.random() < FOREIGN and (fields := _nowhere(program, tensor, tags, rng)):
-            found.append(f"{pack([rng.randrange(limit) for _ in range(array.lanes(tensor))], fields, False, False):x}")
-        found.append(beat)
-    return found
-
-
-def _nowhere(program: SpatialProgram, tensor: str, tags: dict[Coordinates, Tag], rng: Random) -> Coordinates:
-    """Return a position near the tile of one PE and in that of none; empty if none is found."""
-    extents, top = program.extents[tensor], 1 << program.array.tag_bits
+    extents, top = program.extents[tensor], 1 << array.tag_bits
     boxes = sorted({getattr(tag, tensor) for tag in tags.values() if tag.active})
-    for _ in range(4 if extents else 0):
-        box = rng.choice(boxes)
-        at = [begin + rng.randrange(extent) for begin, extent in zip(box, extents, strict=True)]
-        field = rng.randrange(len(at))
-        at[field] += rng.choice((1, -1)) * (1 << rng.randrange(program.array.tag_bits))
-        taken = any(all(0 <= a - b < e for a, b, e in zip(at, each, extents, strict=True)) for each in boxes)
-        if 0 <= at[field] < top and not taken:
-            return tuple(at)
-    return ()
+
+    def nobody(at: Sequence[int]) -> bool:
+        inside = all(0 <= place < top for place in at)
+        return inside and not any(all(0 <= a - b < e for a, b, e in zip(at, box, extents, strict=True)) for box in boxes)
+
+    # Round one tile all of them, before anything else; then now and then one.
+    box = rng.choice(boxes)
+    misses = [_moved(box, field, sign << bit) for field, bit, sign in product(range(len(box)), range(array.tag_bits), (1, -1))]
+    found = [each for each in misses if nobody(each)]
+    words = [f"{pack([rng.randrange(limit) for _ in range(array.lanes(tensor))], at, False, False):x}" for at in found]
+    for beat in plain:
+        if found and rng.random() < FOREIGN:
+            words.append(rng.choice(words[: len(found)]))
+        words.append(beat)
+    return words
+
+
+def _moved(box: Coordinates, field: int, distance: int) -> Coordinates:
+    return (*box[:field], box[field] + distance, *box[field + 1 :])
 
 
 def collect(program: SpatialProgram, data: dict[str, Any]) -> Ran:
