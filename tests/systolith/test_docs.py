@@ -15,7 +15,8 @@ from dataflows.picture.model import MEANING
 from dataflows.tech import technology
 from dataflows.tiling import Tiling, mapping_of
 from sim.spatial.cases import random_cases
-from systolith import spatial_spec
+from sim.spatial.system.cases import random_cases as system_cases
+from systolith import spatial_spec, system_spec
 from systolith.explore_spec import read_explore_spec
 from systolith.mapping_file import read_mappings
 from systolith.specs import accelerator
@@ -67,6 +68,9 @@ def test_the_picture_in_the_manual_is_what_is_printed(systolith, folder, monkeyp
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
 def test_examples_are_valid(path):
+    if (system := system_spec.find(str(path))) is not None:
+        assert system_cases(system, 2, seed=1)
+        return
     if (array := spatial_spec.find(str(path))) is not None:
         assert random_cases(array[1], 3, seed=1)
         return
