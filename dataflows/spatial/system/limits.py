@@ -10,12 +10,15 @@ from dataflows.spatial.program import REDUCED
 from dataflows.spatial.system.deliveries import delivery_length, delivery_loops
 from dataflows.spatial.system.geometry import channel_beats
 from dataflows.spatial.system.nests import MOST_INNER_LOOPS
+from dataflows.spatial.system.placement import tensor_beats
 from dataflows.spatial.system.program import SystemProgram, inputs_nest, results_nest, weights_nest
 
 MOST_TILE_LOOPS = 6
 """Loops over memory."""
 COORDINATE_BITS = 18
 """Signed rows and columns of the padded image, and how far tiles reach past its ends."""
+ADDRESS_BITS = 32
+"""Of a beat in memory."""
 COUNT_BITS = 16
 """Images, rows, columns and beats of a tile."""
 
@@ -80,6 +83,11 @@ def _fields(program: SystemProgram) -> Iterator[Reason]:
     counts = (inputs.images, inputs.rows, inputs.cols, program.outputs.rows, program.outputs.cols, program.weight_beats)
     yield "program", max(counts), (1 << COUNT_BITS) - 1, "images, rows, columns or beats of a tile", remedy
     yield "program", program.scale_beats, (1 << COUNT_BITS) - 1, "beats of scales", remedy
+    pixel = channel_beats(layer, program.system, "inputs")
+    yield "program", pixel, (1 << COUNT_BITS) - 1, "beats of a pixel's input channels", remedy
+    yield "program", max(layer.padding), (1 << COUNT_BITS) - 1, "rows or columns of padding", remedy
+    beats = sum(tensor_beats(program, tensor) for tensor in TENSORS)
+    yield "memory", beats, 1 << ADDRESS_BITS - 1, "beats of all tensors", "split the layer"
     passes = results_nest(program).tile_passes
     yield "program", passes, (1 << 24) - 1, "drains of one tile", remedy
     for nest in (inputs_nest(program), weights_nest(program), results_nest(program)):

@@ -8,12 +8,12 @@ from amaranth.hdl import ShapeLike, signed, unsigned
 from amaranth.lib import data
 
 from dataflows.spatial.array import LONGEST_OUTER, MOST_OUTER, SpatialArray
-from dataflows.spatial.system.limits import COORDINATE_BITS, COUNT_BITS, MOST_TILE_LOOPS
+from dataflows.spatial.system.limits import ADDRESS_BITS, COORDINATE_BITS, COUNT_BITS, MOST_TILE_LOOPS
 from dataflows.spatial.system.nests import MOST_INNER_LOOPS
 from dataflows.spatial.system.spec import SpatialSystem
 from rtl.spatial import layouts as arrays
 
-ADDRESS = 32
+ADDRESS = ADDRESS_BITS
 MAGIC_BITS = 32
 
 

@@ -145,6 +145,14 @@ def test_limits_are_named():
     assert "scales" in limit(layer, few, (), (Loop("Q", 64), Loop("K", 8), Loop("C", 8), *on))
 
 
+def test_what_the_fields_of_a_program_cannot_say_is_refused():
+    system = SpatialSystem(named.weight_stationary(4, 3), Memory(8))
+    wide = Layer("wide", K=1, C=1, P=1, Q=1, G=600_000)
+    assert "beats of a pixel's input channels" in limit(wide, system, (Loop("G", 60_000),), (Loop("G", 10),))
+    padded = Layer("padded", K=1, C=1, P=1, Q=1, H=1, W=1, R=3, padding=(70_000, 0, 70_000, 0))
+    assert "padding" in limit(padded, system, (), (Loop("R", 3),))
+
+
 def test_levels_are_named():
     system = SpatialSystem(named.weight_stationary(4, 3))
     layer = Layer.gemm("gemm", M=2, N=3, K=4)
