@@ -149,7 +149,7 @@ def run_jobs(
     made = build(text, TOP, PORTS, waves=waves is not None, simulator=simulator)
     with tempfile.TemporaryDirectory(prefix="systolith-") as scratch:
         work = Path(scratch)
-        params = {"jobs": [stage(job, work / f"load{i}.bin") for i, job in enumerate(jobs)]}
+        params = {"jobs": [staged(job, work / f"load{i}.bin") for i, job in enumerate(jobs)]}
         found = run(made, "sim.bench.cocotb_bulk", params=params, work=work, waves=waves, timeout=timeout)["jobs"]
         dumps = (work / f"dump{i}.bin" for i in range(len(jobs)))
         return [result_of(job, data, dump, bus_bytes) for job, data, dump in zip(jobs, found, dumps, strict=True)]
@@ -178,7 +178,7 @@ def _image(job: Job) -> NDArray[np.uint8]:
     return np.vstack([job.image, np.full((missing, job.image.shape[1]), POISON, np.uint8)])
 
 
-def stage(job: Job, path: Path) -> dict[str, Any]:
+def staged(job: Job, path: Path) -> dict[str, Any]:
     """Write the image as the DRAM reads it, most significant byte first, and return the job's parameters."""
     image = _image(job)
     image[:, ::-1].tofile(path)
