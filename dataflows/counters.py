@@ -10,7 +10,7 @@ Design = Accelerator | SpatialSystem
 
 COUNTERS: tuple[tuple[str, str], ...] = (
     ("cycles", "from the cycle start is taken to the cycle done rises"),
-    ("array_busy", "cycles in which a pixel or a channel enters the array"),
+    ("array_busy", "cycles in which a pixel or a channel enters the array, or a word the path past it"),
     ("wait_load", "cycles compute waits for a tile to arrive"),
     ("wait_accumulator", "cycles compute waits for an accumulator half"),
     ("post_busy", "cycles the post-processing unit reads accumulators"),

@@ -23,7 +23,7 @@ class Steps:
     issue : ndarray
         Cycles in which the step occupies the issue engine.
     stream : ndarray
-        Of those, cycles in which a pixel or a channel enters the array.
+        Of those, cycles in which a pixel or a channel enters the array, or a word the path past it.
     first, last : ndarray of bool
         Ends of an output tile's reduction.
     words : ndarray

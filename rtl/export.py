@@ -9,6 +9,7 @@ from dataflows.arch import Accelerator
 from dataflows.counters import COUNTERS, PARAMETER_BASE, Design, parameters
 from dataflows.program import DENSE_FIELDS, FAMILY_DENSE, MAGIC, PROGRAM_WORDS, SIGNED_FIELDS, VERSION, program_beats
 from dataflows.rounding import ROUNDINGS
+from dataflows.workload import OPS
 from rtl.accelerator.top import ERROR_PROGRAM, AcceleratorTop
 from rtl.emit import SRAM_1R1W, emit
 from rtl.library import Modules
@@ -68,7 +69,7 @@ def describe(acc: Accelerator) -> dict[str, object]:
         "buffer_bytes": acc.buffer_bytes,
         "program": {
             "magic": MAGIC, "family": FAMILY_DENSE, "version": VERSION, "words": PROGRAM_WORDS, "beats": program_beats(acc),
-            "table_beats": acc.table_beats, "roundings": list(ROUNDINGS),
+            "table_beats": acc.table_beats, "roundings": list(ROUNDINGS), "ops": list(OPS),
             "fields": [{"name": name, "bits": bits, "signed": name in SIGNED_FIELDS} for name, bits in DENSE_FIELDS],
         },
         "counters": [{"index": i, "name": name, "unit": meaning} for i, (name, meaning) in enumerate(COUNTERS)],
@@ -88,6 +89,7 @@ def c_header(acc: Accelerator, more: Sequence[str] = ()) -> str:
     lines += [f"#define {name}_PROGRAM_MAGIC 0x{MAGIC:08X}u", f"#define {name}_PROGRAM_KIND 0x{kind:08X}u"]
     lines += [f"#define {name}_PROGRAM_WORDS {PROGRAM_WORDS}", f"#define {name}_PROGRAM_BEATS {program_beats(acc)}"]
     lines += [f"#define {name}_ROUNDING_{mode.upper()} {code}" for code, mode in enumerate(ROUNDINGS)]
+    lines += [f"#define {name}_OP_{op.upper()} {code}" for code, op in enumerate(OPS)]
     header = PROGRAM_WORDS - len(DENSE_FIELDS)
     lines += [f"#define {name}_WORD_{key.upper()} {header + i}" for i, (key, _bits) in enumerate(DENSE_FIELDS)]
     lines += ["", "/* Values of counter_index. */"]
