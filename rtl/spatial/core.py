@@ -204,7 +204,8 @@ class SpatialCore(wiring.Component):
         axes = self.array.ported("outputs")
         cycles = latency(self.array) - 1  # the queue takes the last one
         shape = layouts.result(self.array)
-        queue = place(self.modules, m, "queue", "spatial_queue", Queue, shape=shape, depth=cycles + 4)
+        depth = 2 if self.gated else cycles + 4  # whoever gates takes every result at once
+        queue = place(self.modules, m, "queue", "spatial_queue", Queue, shape=shape, depth=depth)
         aligned = []
         for number, index in enumerate(sorted(sums)):
             late = sum((axis.size - 1 - at) * axis.delay for at, axis in zip(index, axes, strict=True))
