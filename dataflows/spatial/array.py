@@ -21,6 +21,8 @@ MOST_PES = 1 << 14
 MOST_L1 = 1 << 12
 MOST_ACC_BITS = 48
 MOST_PE_STAGES = 2
+MOST_DEPTH = 1 << 10
+"""Deliveries that a PE remembers for its neighbours."""
 MOST_OUTER, MOST_INNER = 12, 8
 """Loops that the sequencer has counters for, above the PEs and in them."""
 LONGEST_OUTER, LONGEST_INNER = (1 << 16) - 1, (1 << 12) - 1
@@ -32,6 +34,8 @@ COORDINATES: dict[str, tuple[str, ...]] = {
 """Coordinates of a word of each tensor; Y and X are the row and column of the padded input."""
 MOVES = {"P": "Y", "R": "Y", "Q": "X", "S": "X"}
 """Coordinate of the inputs that a dimension of the window moves."""
+
+Depths = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,10 @@ class SpatialArray:
     zero_gating : bool
         A PE whose next input is zero leaves its multiplier, the read of the weight and the sum alone, as Eyeriss' PEs do (dense
         reference, 3.2). Values and cycles stay the same.
+    links : tuple
+        For weights and for inputs, pairs of an axis and a depth: along that axis, PEs may take what their neighbour one index
+        further took up to so many deliveries ago (`dataflows.spatial.links`). Only along broadcast axes, whose PEs take a
+        delivery in the same cycles, and for tensors of which a PE holds one word.
     """
 
     axes: tuple[SpatialAxis, ...]
@@ -106,6 +114,7 @@ class SpatialArray:
     pe_stages: int = 0
     tree_levels: int = 0
     zero_gating: bool = False
+    links: tuple[Depths, Depths] = ((), ())
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -126,6 +135,25 @@ class SpatialArray:
         self._check_width("tree_levels", 0, MOST_PES.bit_length())
         if not isinstance(self.zero_gating, bool):
             raise SpecError("array.zero_gating", self.zero_gating, "true or false", "correct the value")
+        for tensor, depths in zip(TENSORS, self.links, strict=False):
+            self._check_links(tensor, depths)
+
+    def _check_links(self, tensor: str, depths: Depths) -> None:
+        path, broadcast = f"array.links.{tensor}", [axis.name for axis in self.axes if axis.delay == 0]
+        names = [name for name, _ in depths]
+        if len(set(names)) != len(names) or not set(names) <= {axis.name for axis in self.axes}:
+            allowed = f"axes, each once: {', '.join(axis.name for axis in self.axes)}"
+            raise SpecError(path, ", ".join(map(str, names)), allowed, "correct the names")
+        for name, depth in depths:
+            if name not in broadcast:
+                allowed = "an axis with delay 0, whose PEs take a delivery in the same cycles"
+                raise SpecError(f"{path}.{name}", "a systolic axis", allowed, "set its delay to 0, or leave the link out")
+            if not _whole(depth, 1, MOST_DEPTH):
+                raise SpecError(f"{path}.{name}", depth, f"deliveries from 1 to {MOST_DEPTH}", "correct the depth")
+        words = self.l1_words[TENSORS.index(tensor)]
+        if depths and words != 1:
+            allowed = "1 where neighbours are linked"
+            raise SpecError(path, f"{words} words of {tensor} in a PE", allowed, f"set l1_words.{tensor}: 1")
 
     def _check_width(self, name: str, low: int, high: int) -> None:
         if not _whole(getattr(self, name), low, high):
@@ -147,6 +175,18 @@ class SpatialArray:
     def shared(self, tensor: str) -> list[SpatialAxis]:
         """Axes whose PEs share a port of the tensor."""
         return [axis for axis in self.axes if axis.name not in self.ports[TENSORS.index(tensor)]]
+
+    def linked(self, tensor: str) -> list[SpatialAxis]:
+        """Axes along which PEs may take words of a tensor from their neighbours."""
+        names = [name for name, _ in self._depths(tensor)]
+        return [axis for axis in self.axes if axis.name in names]
+
+    def depth(self, tensor: str, axis: str = "") -> int:
+        """Return the deliveries that a PE remembers for the neighbour along an axis; without one, the most of all."""
+        return max((depth for name, depth in self._depths(tensor) if axis in ("", name)), default=0)
+
+    def _depths(self, tensor: str) -> Depths:
+        return self.links[TENSORS.index(tensor)] if tensor != "outputs" else ()
 
     def hops(self, axis: SpatialAxis) -> int:
         """Return the registers that a sum passes along an axis: one per PE of a chain, those of a tree otherwise."""
@@ -179,7 +219,11 @@ class SpatialArray:
         """Return the YAML form, per-tensor values as tables."""
         ports = {tensor: sorted(axes) for tensor, axes in zip(TENSORS, self.ports, strict=True)}
         words = dict(zip(TENSORS, self.l1_words, strict=True))
-        return {"schema": SCHEMA, **asdict(self), "axes": [asdict(axis) for axis in self.axes], "l1_words": words, "ports": ports}
+        links = {tensor: dict(depths) for tensor, depths in zip(TENSORS, self.links, strict=False)}
+        return {
+            "schema": SCHEMA, **asdict(self), "axes": [asdict(axis) for axis in self.axes], "l1_words": words, "ports": ports,
+            "links": links,
+        }  # fmt: skip
 
     @classmethod
     def from_dict(cls, data: Any, path: str = "array") -> SpatialArray:

@@ -8,10 +8,10 @@ from typing import Any
 
 from dataflows.errors import SpecError, suggestion
 from dataflows.nest.rules import TENSORS
-from dataflows.spatial.array import SCHEMA, SpatialArray, SpatialAxis
+from dataflows.spatial.array import SCHEMA, Depths, SpatialArray, SpatialAxis
 
 _OPTIONS = ("input_bits", "weight_bits", "acc_bits", "tag_bits", "pe_stages", "tree_levels", "zero_gating")
-_TOP = ("schema", "name", "description", "axes", "l1_words", "ports", *_OPTIONS)
+_TOP = ("schema", "name", "description", "axes", "l1_words", "ports", "links", *_OPTIONS)
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _AXIS = ("name", "size", "dims", "delay")
 
@@ -27,8 +27,13 @@ def array_from_dict(data: Any, path: str = "array") -> SpatialArray:
     words = _per_tensor(data.get("l1_words", {}), f"{path}.l1_words", 1)
     ports = [_port(entry, f"{path}.ports") for entry in _per_tensor(data.get("ports", {}), f"{path}.ports", [])]
     widths = {name: data[name] for name in _OPTIONS if name in data}
+    found = data.get("links", {})
+    _known(found, f"{path}.links", TENSORS[:2])
+    links = [_depths(found.get(tensor, {}), f"{path}.links.{tensor}") for tensor in TENSORS[:2]]
     try:
-        return SpatialArray(axes, (words[0], words[1], words[2]), (ports[0], ports[1], ports[2]), **widths)
+        return SpatialArray(
+            axes, (words[0], words[1], words[2]), (ports[0], ports[1], ports[2]), **widths, links=(links[0], links[1])
+        )  # fmt: skip
     except SpecError as error:
         raise SpecError(path + error.path.removeprefix("array"), error.found, error.allowed, error.fix) from None
 
@@ -60,6 +65,12 @@ def _port(value: Any, path: str) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value) or len(set(value)) != len(value):
         raise SpecError(path, value, "a list of axes for each tensor", "write for example {weights: [cols]}")
     return frozenset(value)
+
+
+def _depths(value: Any, path: str) -> Depths:
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise SpecError(path, value, "axes with depths", "write for example {inputs: {cols: 2}}")
+    return tuple(value.items())
 
 
 def _known(data: Any, path: str, known: Sequence[str], *required: str) -> None:

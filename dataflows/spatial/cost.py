@@ -11,6 +11,7 @@ from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.program import SpatialProgram, compile_spatial, tile_extents
 from dataflows.spatial.schedule import schedule
+from dataflows.spatial.streams import port_words
 from dataflows.workload import Layer
 
 MODE = "array"
@@ -98,7 +99,8 @@ def cost_of(program: SpatialProgram) -> SpatialCost:
     used = {axis.name: 1 for axis in array.axes}
     for spread in nest.spreads[1]:
         used[spread.axis] *= spread.extent
-    words = {tensor: model.beats[tensor] * prod(used[axis.name] for axis in array.ported(tensor)) for tensor in TENSORS}
+    words = {tensor: port_words(program, tensor)[1] for tensor in TENSORS[:2]}
+    words["outputs"] = model.beats["outputs"] * prod(used[axis.name] for axis in array.ported("outputs"))
     active = sum(tag.active for tag in program.tags.values())
     return SpatialCost(
         layer=program.layer.name,

@@ -67,13 +67,22 @@ def nvdla(atomic_c: int, atomic_k: int, stripe: int = 16) -> SpatialArray:
     return SpatialArray(axes, (1, stripe, stripe), (_COLS, _ROWS, _COLS))
 
 
-def shidiannao(rows: int, cols: int) -> SpatialArray:
+def shidiannao(rows: int, cols: int, links: int = 0) -> SpatialArray:
     """Output rows and columns on the two axes, weights broadcast (dense reference, 7).
 
-    Inputs come by tag here; the chip's FIFOs between neighbours save reads that this array makes.
+    Parameters
+    ----------
+    rows, cols : int
+        PEs.
+    links : int
+        Inputs that a PE remembers for its left and upper neighbours, as in the chip's FIFOs; with S filter columns, stride * S
+        serve both. Every PE then has a port of its own too, for what no neighbour has: the chip reads 64 words at a time. 0: no
+        links, and one port for each column.
     """
     axes = (SpatialAxis("rows", rows, "PK", 0), SpatialAxis("cols", cols, "QK", 0))
-    return SpatialArray(axes, (1, 1, 1), (_NONE, _COLS, _COLS))
+    if not links:
+        return SpatialArray(axes, (1, 1, 1), (_NONE, _COLS, _COLS))
+    return SpatialArray(axes, (1, 1, 1), (_NONE, _ROWS | _COLS, _COLS), links=((), (("rows", links), ("cols", links))))
 
 
 NAMED: dict[str, Callable[..., SpatialArray]] = {

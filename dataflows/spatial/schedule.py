@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from dataflows.errors import SpecError
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.links import Links
 from dataflows.spatial.program import SpatialProgram
-from dataflows.spatial.streams import sequence
+from dataflows.spatial.streams import port_words, sequence
 
 MOST_ITERATIONS = 30_000_000
 """Iterations of the outer loops that the recurrence is ready to walk."""
@@ -62,9 +63,10 @@ def schedule(program: SpatialProgram) -> SpatialSchedule:
     check_iterations(program)
     lengths = [len(sequence(program, tensor)) for tensor in TENSORS[:2]]
     drain = program.output_words * program.slots
-    run = ArrayRun(program, lengths, drain)
+    run = LinkedRun(program, lengths, drain) if any(program.array.links) else ArrayRun(program, lengths, drain)
     total = run.finish() + latency(program.array)
-    words = {tensor: program.tiles(tensor) * length for tensor, length in zip(TENSORS, [*lengths, drain], strict=True)}
+    words = {tensor: port_words(program, tensor)[0] for tensor in TENSORS[:2]}
+    words["outputs"] = program.tiles("outputs") * drain
     return SpatialSchedule(total, program.iterations * program.steps, words)
 
 
@@ -168,11 +170,15 @@ class ArrayRun:
         begin = max(self.delivery_free[at], self.gates.may_deliver(at))
         if number >= 2:  # the half of the delivery before last
             begin = max(begin, self.released[at][number - 2 - self.releases[at]])
-        end = begin + self.lengths[at] - 1
+        end = begin + self._length(at, number) - 1
         self.delivery_free[at] = end + 1
         self.delivered[at] = number + 1
         self.gates.delivered(at, end)
         return end + 1
+
+    def _length(self, at: int, number: int) -> int:
+        """Return the beats of delivery `number` of weights (0) or inputs (1)."""
+        return self.lengths[at]
 
     def _drain(self, ready: int) -> int:
         begin = max(ready, self.drain_free, self.gates.may_drain())
@@ -181,3 +187,15 @@ class ArrayRun:
         self.drained.append(end + 1)
         self.gates.drained(end)
         return end
+
+
+class LinkedRun(ArrayRun):
+    """The recurrence of an array whose neighbours are linked: deliveries are as long as what they have to bring."""
+
+    def __init__(self, program: SpatialProgram, lengths: list[int], drain: int) -> None:
+        super().__init__(program, lengths, drain)
+        self.links = [Links(program, tensor) for tensor in TENSORS[:2]]
+        self.beats = [{linked: len(sequence(program, each.tensor, linked)) for linked in each.classes} for each in self.links]
+
+    def _length(self, at: int, number: int) -> int:
+        return self.beats[at][self.links[at].holding(number)]

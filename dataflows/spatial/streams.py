@@ -13,6 +13,7 @@ from itertools import product
 
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import COORDINATES
+from dataflows.spatial.links import Links
 from dataflows.spatial.program import Coordinates, Place, SpatialProgram, base, base_at, lane_base, tile_extents
 from dataflows.workload import DIMS
 
@@ -39,15 +40,39 @@ class Beat:
     final: bool
 
 
-def sequence(program: SpatialProgram, tensor: str) -> list[Coordinates]:
-    """Return the coordinates of a delivery, from those of the port and of the outer loops on."""
-    shared = program.array.shared(tensor)
+def sequence(program: SpatialProgram, tensor: str, linked: frozenset[str] = frozenset()) -> list[Coordinates]:
+    """Return the coordinates of a delivery, from those of the port and of the outer loops on.
+
+    Without what neighbours have, where links along the axes `linked` hold (`dataflows.spatial.links`).
+    """
+    shared, links = program.array.shared(tensor), Links(program, tensor)
     extents = tile_extents(program.nest, tensor)
-    places = product(*(range(axis.size) for axis in shared))
+    places = product(*(links.brought(axis, linked) for axis in shared))
     found: set[Coordinates] = set()
-    for first in {base_at(program.nest, shared, each, tensor) for each in places} - {None}:
+    for first in {base_at(program.nest, shared, each, tensor) for each in places}:
         found.update(product(*(range(begin, begin + extent) for begin, extent in zip(first or (), extents, strict=True))))
     return sorted(found)
+
+
+def lanes(program: SpatialProgram, tensor: str, linked: frozenset[str] = frozenset()) -> list[Coordinates | None]:
+    """Return what every port adds to the coordinates of a delivery; None for those that bring nothing."""
+    axes, links = program.array.ported(tensor), Links(program, tensor)
+    brought = [links.brought(axis, linked) for axis in axes]
+    found: list[Coordinates | None] = []
+    for lane in product(*(range(axis.size) for axis in axes)):
+        brings = all(index in some for index, some in zip(lane, brought, strict=True))
+        found.append(lane_base(program, tensor, lane) if brings else None)
+    return found
+
+
+def port_words(program: SpatialProgram, tensor: str) -> tuple[int, int]:
+    """Return the beats of a layer's stream of weights or inputs, and its words over all ports."""
+    beats = words = 0
+    for linked, deliveries in Links(program, tensor).classes.items():
+        length = deliveries * len(sequence(program, tensor, linked))
+        beats += length
+        words += length * sum(lane is not None for lane in lanes(program, tensor, linked))
+    return beats, words
 
 
 def indices(program: SpatialProgram, tensor: str) -> Iterator[dict[str, int]]:
@@ -63,30 +88,30 @@ def indices(program: SpatialProgram, tensor: str) -> Iterator[dict[str, int]]:
 
 def beats(program: SpatialProgram, tensor: str) -> Iterator[Beat]:
     """Yield everything that goes to the ports of weights or inputs, in order."""
-    array, names = program.array, COORDINATES[tensor]
-    lanes = [lane_base(program, tensor, lane) for lane in product(*(range(axis.size) for axis in array.ported(tensor)))]
-    order = sequence(program, tensor)
-    fields = [tuple(word[names.index(field)] for field in array.fields(tensor)) for word in order]
+    array, names, links = program.array, COORDINATES[tensor], Links(program, tensor)
+    kinds = {linked: (sequence(program, tensor, linked), lanes(program, tensor, linked)) for linked in links.classes}
+    places = [names.index(field) for field in array.fields(tensor)]
     deliveries = program.tiles(tensor)
-    for delivery, at in enumerate(indices(program, tensor), 1):
+    for delivery, at in enumerate(indices(program, tensor)):
         origin = base(program.layer, tensor, at)
-        for number, (word, tags) in enumerate(zip(order, fields, strict=True), 1):
-            words = tuple(None if lane is None else _sum(origin, lane, word) for lane in lanes)
+        order, ports = kinds[links.holding(delivery)]
+        for number, word in enumerate(order, 1):
+            words = tuple(None if lane is None else _sum(origin, lane, word) for lane in ports)
             last = number == len(order)
-            yield Beat(words, tags, last, last and delivery == deliveries)
+            yield Beat(words, tuple(word[place] for place in places), last, last and delivery + 1 == deliveries)
 
 
 def results(program: SpatialProgram) -> Iterator[tuple[Coordinates | None, ...]]:
     """Yield the coordinates of the sums on every port, in the order in which they leave."""
     array, nest = program.array, program.nest
-    lanes = [lane_base(program, "outputs", lane) for lane in product(*(range(axis.size) for axis in array.ported("outputs")))]
+    ports = [lane_base(program, "outputs", lane) for lane in product(*(range(axis.size) for axis in array.ported("outputs")))]
     tile = list(product(*(range(extent) for extent in tile_extents(nest, "outputs"))))
     slots = _slot_bases(program)
     for at in indices(program, "outputs"):
         origin = base(program.layer, "outputs", at)
         for slot in slots:
             for word in tile:
-                yield tuple(None if lane is None else _sum(origin, lane, slot, word) for lane in lanes)
+                yield tuple(None if lane is None else _sum(origin, lane, slot, word) for lane in ports)
 
 
 def _slot_bases(program: SpatialProgram) -> list[Coordinates]:
@@ -105,4 +130,4 @@ def _sum(*parts: Coordinates) -> Coordinates:
     return tuple(map(sum, zip(*parts, strict=True)))
 
 
-__all__ = ["Beat", "Place", "beats", "indices", "results", "sequence"]
+__all__ = ["Beat", "Place", "beats", "indices", "lanes", "port_words", "results", "sequence"]

@@ -84,6 +84,7 @@ class SpatialCore(wiring.Component):
             self._spread(m, lines, tensor, array.shared(tensor), lanes)
             for line in lines.values() if array.fields(tensor) else ():
                 m.d.comb += getattr(line, f"{tensor}_extents").eq(self.prog[f"{tensor}_extents"])
+            self._neighbours(m, lines, tensor)
         self._results(m, sequencer, self._sums(m, lines))
         if self.gated:
             m.d.comb += [
@@ -136,6 +137,16 @@ class SpatialCore(wiring.Component):
                 m.d.comb += [port[n].eq(packet) for n, packet in enumerate(entering[at])]
             else:
                 m.d.comb += port.eq(entering[at])
+
+    def _neighbours(self, m: Module, lines: dict[Place, Any], tensor: str) -> None:
+        """Give every line what the next one along each linked axis took; the last ones have none, and are told so."""
+        linked = self.array.linked(tensor)
+        for n, axis in enumerate(self.array.axes[:-1]):
+            for at, line in lines.items() if axis in linked else ():
+                after = lines.get((*at[:n], at[n] + 1, *at[n + 1 :]))
+                for pe in range(self.array.axes[-1].size):
+                    word: Any = getattr(after, f"{tensor}_past")[pe][axis.name] if after is not None else 0
+                    m.d.comb += getattr(line, f"{tensor}_next")[pe][axis.name].eq(word)
 
     def _sums(self, m: Module, lines: dict[Place, Any]) -> dict[Place, Value]:
         """Add up along the axes whose PEs share a port; return the sum of every port."""

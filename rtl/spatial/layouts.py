@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
 from dataflows.nest.rules import TENSORS
-from dataflows.spatial.array import LONGEST_INNER, LONGEST_OUTER, MOST_INNER, MOST_OUTER, SpatialArray
+from dataflows.spatial.array import LONGEST_INNER, LONGEST_OUTER, MOST_INNER, MOST_OUTER, SpatialArray, SpatialAxis
 
 
 def address_bits(array: SpatialArray, tensor: str) -> int:
@@ -29,10 +32,42 @@ def fields(array: SpatialArray, tensor: str) -> data.StructLayout:
     return data.StructLayout({name: unsigned(array.tag_bits) for name in array.fields(tensor)})
 
 
+def history_bits(array: SpatialArray, tensor: str) -> int:
+    """Width of an address within what a PE remembers for its neighbours."""
+    return max(1, (array.depth(tensor) - 1).bit_length())
+
+
+def neighbours(array: SpatialArray, tensor: str, axes: Sequence[SpatialAxis]) -> data.StructLayout:
+    """Return the layout of words that go from PE to PE, one for each axis that is linked."""
+    return data.StructLayout({axis.name: signed(operand_bits(array, tensor)) for axis in axes if axis in array.linked(tensor)})
+
+
+def packet_links(array: SpatialArray, tensor: str) -> data.StructLayout:
+    """Return the layout of what a delivery says about neighbours.
+
+    `here`: where PEs remember what they take. Of every axis: whether its link holds, where the neighbour's word is, and which
+    of the others are cheaper, by their number.
+    """
+    linked = array.linked(tensor)
+    each: dict[str, Any] = {"holds": 1, "back": history_bits(array, tensor)}
+    if len(linked) > 1:
+        each["yields"] = len(linked)
+    axes = {axis.name: data.StructLayout(each) for axis in linked}
+    return data.StructLayout({"here": history_bits(array, tensor), **axes})
+
+
+def link(array: SpatialArray, tensor: str) -> data.StructLayout:
+    """Return the layout of one link in a program; `distance` 0 is none, and `last` its period less one."""
+    linked = len(array.linked(tensor))
+    each: dict[str, Any] = {"distance": array.depth(tensor).bit_length(), "last": unsigned(LONGEST_OUTER.bit_length())}
+    return data.StructLayout(each | ({"yields": linked} if linked > 1 else {}))
+
+
 def packet(array: SpatialArray, tensor: str) -> data.StructLayout:
     """Return the layout of a word on its way to the PEs of one port: the half it goes to, whether it begins a delivery."""
+    links = {"links": packet_links(array, tensor)} if array.linked(tensor) else {}
     return data.StructLayout({
-        "valid": 1, "begin": 1, "half": 1, "word": signed(operand_bits(array, tensor)), "at": fields(array, tensor),
+        "valid": 1, "begin": 1, "half": 1, "word": signed(operand_bits(array, tensor)), "at": fields(array, tensor), **links,
     })  # fmt: skip
 
 
@@ -46,9 +81,16 @@ def control(array: SpatialArray) -> data.StructLayout:
 
 
 def tag(array: SpatialArray) -> data.StructLayout:
-    """Return the layout of what one PE is told before a layer (`dataflows.spatial.program.Tag`)."""
+    """Return the layout of what one PE is told before a layer (`dataflows.spatial.program.Tag`).
+
+    An edge is an axis along which no neighbour has the PE's words.
+    """
+    edges = {
+        f"{tensor}_edges": data.StructLayout({axis.name: 1 for axis in array.linked(tensor)})
+        for tensor in TENSORS[:2] if array.linked(tensor)
+    }  # fmt: skip
     return data.StructLayout({
-        "active": 1, "weights": fields(array, "weights"), "inputs": fields(array, "inputs"), "slot": slot_bits(array),
+        "active": 1, "weights": fields(array, "weights"), "inputs": fields(array, "inputs"), "slot": slot_bits(array), **edges,
     })  # fmt: skip
 
 
@@ -63,9 +105,13 @@ def program(array: SpatialArray) -> data.StructLayout:
     inner = data.StructLayout({"last": unsigned(LONGEST_INNER.bit_length()), "reduces": 1, **deltas})
     extents = {f"{tensor}_extents": fields(array, tensor) for tensor in ("weights", "inputs")}
     changes = {f"{tensor}_change": unsigned(MOST_OUTER.bit_length()) for tensor in TENSORS}
+    links = {
+        f"{tensor}_links": data.StructLayout({axis.name: link(array, tensor) for axis in array.linked(tensor)})
+        for tensor in TENSORS[:2] if array.linked(tensor)
+    }  # fmt: skip
     return data.StructLayout({
         "outer": data.ArrayLayout(outer, MOST_OUTER), "inner": data.ArrayLayout(inner, MOST_INNER), **extents, **changes,
-        "last_output": address_bits(array, "outputs"), "last_slot": slot_bits(array),
+        "last_output": address_bits(array, "outputs"), "last_slot": slot_bits(array), **links,
     })  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.array import SpatialArray, SpatialAxis
 from rtl.library import Modules, place
 from rtl.spatial import layouts
 from rtl.spatial.pe import SpatialPE, chained
@@ -35,6 +35,8 @@ class SpatialLine(wiring.Component):
         One packet, for the first PE, where the line shares a port; else one for each PE.
     weights_extents, inputs_extents, tag_shift, tag_i, tag_o
         As of a PE; the tags go through all of them.
+    weights_next, inputs_next, weights_past, inputs_past : In, Out, arrays
+        As of every PE, from and for the lines next to this one along linked axes; only where there are such.
     sums_i, sums_o : In, Out, arrays
         Where sums leave through registers: what every PE adds to, and the results. Where the line itself is the chain, there
         is one result and nothing to add to.
@@ -54,6 +56,9 @@ class SpatialLine(wiring.Component):
             ports |= {tensor: In(shape), f"{tensor}_o": Out(shape)}
             if array.fields(tensor):
                 ports[f"{tensor}_extents"] = In(layouts.fields(array, tensor))
+            if self._beyond(tensor):
+                words: Any = data.ArrayLayout(layouts.neighbours(array, tensor, self._beyond(tensor)), size)
+                ports |= {f"{tensor}_next": In(words), f"{tensor}_past": Out(words)}
         ports |= {"tag_shift": In(1), "tag_i": In(tag), "tag_o": Out(tag)}
         if not chained(array):
             ports["own"] = Out(data.ArrayLayout(total, size))
@@ -62,6 +67,10 @@ class SpatialLine(wiring.Component):
         else:
             ports |= {"sums_i": In(data.ArrayLayout(total, size)), "sums_o": Out(data.ArrayLayout(total, size))}
         super().__init__(ports)
+
+    def _beyond(self, tensor: str) -> list[SpatialAxis]:
+        """Linked axes that lead to other lines."""
+        return [axis for axis in self.array.linked(tensor) if axis != self.axis]
 
     @property
     def is_chain(self) -> bool:
@@ -85,6 +94,7 @@ class SpatialLine(wiring.Component):
             if array.fields(tensor):
                 extents = getattr(self, f"{tensor}_extents")
                 m.d.comb += [getattr(pe, f"{tensor}_extents").eq(extents) for pe in pes]
+            self._neighbours(m, pes, tensor)
         coming: Any = self.tag_i
         for pe in pes:
             m.d.comb += [pe.tag_shift.eq(self.tag_shift), pe.tag_i.eq(coming)]
@@ -101,6 +111,18 @@ class SpatialLine(wiring.Component):
             if self.axis.delay:
                 entering = getattr(pe, f"{name}_o")
         m.d.comb += getattr(self, f"{name}_o").eq(getattr(pes[0], f"{name}_o"))
+
+    def _neighbours(self, m: Module, pes: list[Any], tensor: str) -> None:
+        """Give every PE what the next one took; the last one has none, and is told so."""
+        if self.axis in self.array.linked(tensor):
+            name = self.axis.name
+            for pe, after in pairwise(pes):
+                m.d.comb += getattr(pe, f"{tensor}_next")[name].eq(getattr(after, f"{tensor}_past")[name])
+            m.d.comb += getattr(pes[-1], f"{tensor}_next")[name].eq(0)
+        for axis in self._beyond(tensor):
+            for n, pe in enumerate(pes):
+                m.d.comb += getattr(pe, f"{tensor}_next")[axis.name].eq(getattr(self, f"{tensor}_next")[n][axis.name])
+                m.d.comb += getattr(self, f"{tensor}_past")[n][axis.name].eq(getattr(pe, f"{tensor}_past")[axis.name])
 
     def _sums(self, m: Module, pes: list[Any]) -> None:
         if not chained(self.array):

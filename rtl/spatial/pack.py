@@ -9,7 +9,8 @@ from amaranth.lib import data
 
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import MOST_INNER, MOST_OUTER, SpatialArray
-from dataflows.spatial.program import REDUCED, SpatialProgram, Tag
+from dataflows.spatial.links import Links
+from dataflows.spatial.program import REDUCED, Place, SpatialProgram, Tag
 from rtl.spatial import layouts
 
 __all__ = ["BeatPacker", "ResultReader", "program_bits", "program_value", "tag_bits", "tag_value", "tag_values"]
@@ -33,21 +34,41 @@ def program_value(program: SpatialProgram) -> dict[str, Any]:
         **{f"{tensor}_extents": _at(array.fields(tensor), program.extents[tensor]) for tensor in TENSORS[:2]},
         **{f"{tensor}_change": change for tensor, change in zip(TENSORS, program.changes, strict=True)},
         "last_output": program.output_words - 1, "last_slot": program.slots - 1,
+        **{f"{tensor}_links": _links(program, tensor) for tensor in TENSORS[:2] if array.linked(tensor)},
     }  # fmt: skip
 
 
-def tag_value(program: SpatialProgram, tag: Tag) -> dict[str, Any]:
-    """Return the value of `rtl.spatial.layouts.tag`."""
+def _links(program: SpatialProgram, tensor: str) -> dict[str, Any]:
+    """Return the value of `rtl.spatial.layouts.link` for every linked axis; a link yields to those before it."""
+    axes = [axis.name for axis in program.array.linked(tensor)]
+    found: dict[str, Any] = {}
+    for link in Links(program, tensor).all:
+        cheaper = sum(1 << axes.index(name) for name in found)
+        yields = {"yields": cheaper} if len(axes) > 1 else {}
+        found[link.axis] = {"distance": link.distance, "last": link.period - 1, **yields}
+    return found
+
+
+def tag_value(program: SpatialProgram, tag: Tag, place: Place) -> dict[str, Any]:
+    """Return the value of `rtl.spatial.layouts.tag` for the PE at `place`."""
     fields = program.array.fields
+    edges = {f"{tensor}_edges": _edges(program, tensor, place) for tensor in TENSORS[:2] if program.array.linked(tensor)}
     return {
         "active": int(tag.active), "weights": _at(fields("weights"), tag.weights), "inputs": _at(fields("inputs"), tag.inputs),
-        "slot": tag.slot,
+        "slot": tag.slot, **edges,
     }  # fmt: skip
+
+
+def _edges(program: SpatialProgram, tensor: str, place: Place) -> dict[str, int]:
+    """Return for every linked axis whether no neighbour along it has the PE's words."""
+    links, linked = Links(program, tensor), program.array.linked(tensor)
+    where = zip(program.array.axes, place, strict=True)
+    return {axis.name: int(not links.serves(axis, index)) for axis, index in where if axis in linked}
 
 
 def tag_values(program: SpatialProgram) -> list[dict[str, Any]]:
     """Return all tags in the order in which they are shifted in, that of the last PE first."""
-    return [tag_value(program, program.tags[place]) for place in sorted(program.tags, reverse=True)]
+    return [tag_value(program, program.tags[place], place) for place in sorted(program.tags, reverse=True)]
 
 
 def _at(names: tuple[str, ...], values: tuple[int, ...]) -> dict[str, int]:

@@ -94,6 +94,8 @@ class SpatialPE(wiring.Component):
         A chain through all PEs that brings the tags.
     weights_extents, inputs_extents : In
         Extents of the boxes of all PEs; constant during a layer. Only where PEs of a port differ.
+    weights_next, inputs_next, weights_past, inputs_past : In, Out
+        What the neighbour along each linked axis took the link's distance ago, and what this PE took then. Only with links.
     own : Out, signed
         The sum that is called for, zero where it is not this PE's turn.
     sum_i, sum_o : In, Out, signed
@@ -110,6 +112,9 @@ class SpatialPE(wiring.Component):
             ports |= {tensor: In(packet), f"{tensor}_o": Out(packet)}
             if array.fields(tensor):
                 ports[f"{tensor}_extents"] = In(layouts.fields(array, tensor))
+            if array.linked(tensor):
+                words = layouts.neighbours(array, tensor, array.axes)
+                ports |= {f"{tensor}_next": In(words), f"{tensor}_past": Out(words)}
         ports |= {"tag_shift": In(1), "tag_i": In(tag), "tag_o": Out(tag)}
         super().__init__({**ports, "own": Out(total), "sum_i": In(total), "sum_o": Out(total)})
         self.gated = Signal()
@@ -170,6 +175,9 @@ class SpatialPE(wiring.Component):
         array, packet = self.array, getattr(self, tensor)
         bits, address = layouts.operand_bits(array, tensor), layouts.address_bits(array, tensor)
         index, coming = self._index(tensor), packet.word
+        near = self._neighbour(m, tensor, tag) if array.linked(tensor) else None
+        if near is not None:
+            coming = near.word
         if tensor == "inputs" and array.zero_gating:  # a bit beside the word, not a comparison behind it
             bits, coming = bits + 1, Cat(coming, coming != 0)
         store = self._store(m, tensor, bits, readers=1)
@@ -178,6 +186,8 @@ class SpatialPE(wiring.Component):
             ahead = Signal(array.tag_bits + 1, name=f"{tensor}_{field}_ahead")
             m.d.comb += ahead.eq(packet.at[field] - tag[tensor][field])  # negative ones are large
             match &= ahead < getattr(self, f"{tensor}_extents")[field]
+        if near is not None:
+            match = self._remember(m, tensor, tag, near, match)
         taken, place = Signal(address, name=f"{tensor}_taken", reset_less=True), Signal(address, name=f"{tensor}_place")
         m.d.comb += place.eq(Mux(packet.begin, 0, taken))
         with m.If(packet.valid):
@@ -186,6 +196,41 @@ class SpatialPE(wiring.Component):
             store.write.eq(match), store.at.eq(index(place, packet.half)), store.word.eq(coming), store.at_0.eq(at),
         ]  # fmt: skip
         return store.found_0.as_signed()
+
+    def _neighbour(self, m: Module, tensor: str, tag: data.View) -> SimpleNamespace:
+        """Return whether a neighbour serves this PE in this delivery, and the word: its own, or that of the port.
+
+        Of several neighbours that have the word, one does not yield to another.
+        """
+        links, axes = getattr(self, tensor).links, [axis.name for axis in self.array.linked(tensor)]
+        able = Signal(len(axes), name=f"{tensor}_able")
+        m.d.comb += able.eq(Cat(links[name].holds & ~tag[f"{tensor}_edges"][name] for name in axes))
+        served = Signal(name=f"{tensor}_served")
+        word = Signal(signed(layouts.operand_bits(self.array, tensor)), name=f"{tensor}_new")
+        m.d.comb += [served.eq(able.any()), word.eq(getattr(self, tensor).word)]
+        for at, name in enumerate(axes):
+            chosen = able[at] & ~(able & links[name].yields).any() if len(axes) > 1 else able[at]
+            with m.If(chosen):
+                m.d.comb += word.eq(getattr(self, f"{tensor}_next")[name])
+        return SimpleNamespace(served=served, word=word)
+
+    def _remember(self, m: Module, tensor: str, tag: data.View, near: SimpleNamespace, match: Any) -> Signal:
+        """Keep every word for the neighbours, and read what they want; return whether one is taken in this cycle.
+
+        What a neighbour gives comes with the first beat, for all PEs at once: what they read may be written over in that cycle.
+        """
+        array, packet = self.array, getattr(self, tensor)
+        taken, axes = Signal(name=f"{tensor}_taken_here"), array.linked(tensor)
+        m.d.comb += taken.eq(Mux(near.served, tag.active & packet.valid & packet.begin, match))
+        size = {
+            "words": 1 << layouts.history_bits(array, tensor), "bits": layouts.operand_bits(array, tensor), "readers": len(axes),
+        }  # fmt: skip
+        store = place(self.modules, m, f"{tensor}_history", "store_" + "x".join(map(str, size.values())), Store, **size)
+        m.d.comb += [store.write.eq(taken), store.at.eq(packet.links.here), store.word.eq(near.word)]
+        for number, axis in enumerate(axes):
+            m.d.comb += getattr(store, f"at_{number}").eq(packet.links[axis.name].back)
+            m.d.comb += getattr(self, f"{tensor}_past")[axis.name].eq(getattr(store, f"found_{number}"))
+        return taken
 
     def _accumulate(self, m: Module, weight: Any, word: Any, works: Any, tag: data.View) -> None:
         """Add products into one bank, hand in sums of the other; both later by the stages of the multiplier."""

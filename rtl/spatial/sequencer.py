@@ -113,6 +113,8 @@ class Sequencer(wiring.Component):
             m.d.sync += begin.eq(beats.payload.last)
         with m.If(done):
             m.d.sync += [half.eq(~half), over.eq(beats.payload.final)]
+        if self.array.linked(tensor):
+            self._links(m, tensor, done)
         taken = Signal(name=f"{tensor}_taken", init=1)
         now = self.ctl.weight_half if tensor == "weights" else self.ctl.input_half
         m.d.comb += now.eq(taken ^ self.take[at])
@@ -120,6 +122,25 @@ class Sequencer(wiring.Component):
         with m.If(self.start):
             m.d.sync += [filled.eq(0), ready.eq(0), begin.eq(1), half.eq(0), taken.eq(1), over.eq(0)]
         return ready
+
+    def _links(self, m: Module, tensor: str, done: Any) -> None:
+        """Say of every link whether it holds in this delivery, and where PEs remember this one and read an earlier one."""
+        program, packet = self.prog[f"{tensor}_links"], getattr(self, f"{tensor}_packet").links
+        here = Signal.like(packet.here, name=f"{tensor}_here")
+        m.d.comb += packet.here.eq(here)
+        m.d.sync += here.eq(here + done)
+        with m.If(self.start):
+            m.d.sync += here.eq(0)
+        for axis in self.array.linked(tensor):
+            link, told = program[axis.name], packet[axis.name]
+            number = Signal.like(link.last, name=f"{tensor}_{axis.name}_number")  # of the delivery, within the link's period
+            with m.If(self.start | (done & (number == link.last))):
+                m.d.sync += number.eq(0)
+            with m.Elif(done):
+                m.d.sync += number.eq(number + 1)
+            m.d.comb += [told.holds.eq((link.distance != 0) & (number >= link.distance)), told.back.eq(here - link.distance)]
+            if "yields" in dict(link.shape()):
+                m.d.comb += told.yields.eq(link.yields)
 
     def _outer(self, m: Module) -> Any:
         """Walk the loops above the PEs; return whether another iteration follows."""
