@@ -56,7 +56,7 @@ class SpatialSystem:
             raise SpecError("system.name", self.name, "letters, digits and _, beginning with a letter", "rename it")
         _whole("system.channels", self.channels, 1, MOST_CHANNELS)
         _whole("system.post_lanes", self.post_lanes, 1, self.beat_words("outputs"))
-        if any(getattr(self.array, "links", ())):
+        if any(self.array.links):
             allowed = "an array without links: buffers bring every delivery whole"
             raise SpecError("system.links", "neighbours that pass words on", allowed, "leave the links out")
         if self.tag_width > self.beat_bits:

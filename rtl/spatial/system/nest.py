@@ -72,11 +72,13 @@ class Nest(wiring.Component):
 
 
 def choose(m: Module, advances: Any, deltas: list[Any], name: str) -> Any:
-    """Return the difference of the innermost loop that advances."""
+    """Return the difference of the innermost loop that advances; any where none does."""
     chosen = Signal(deltas[0].shape(), name=name)
-    found: Any = deltas[-1].as_value()
-    for at in reversed(range(len(deltas) - 1)):
-        found = Mux(advances[at], deltas[at].as_value(), found)
+    first = Signal(len(deltas), name=f"{name}_first")
+    m.d.comb += first.eq(advances & -advances)  # the lowest bit that is set
+    found: Any = 0
+    for bit, delta in zip(first, deltas, strict=True):
+        found |= Mux(bit, delta.as_value(), 0)
     m.d.comb += chosen.as_value().eq(found)
     return chosen
 

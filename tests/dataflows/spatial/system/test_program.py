@@ -170,4 +170,6 @@ def test_specs_are_checked():
         SpatialSystem(array, Memory(4))
     with pytest.raises(SpecError, match="divides a beat"):
         SpatialSystem(replace(array, input_bits=5))
+    with pytest.raises(SpecError, match="links"):
+        SpatialSystem(named.shidiannao(3, 3, links=2))
     assert {tensor: SpatialSystem(array).rows(tensor) for tensor in TENSORS} == {"weights": 1024, "inputs": 241, "outputs": 410}
