@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.sim import Simulator
 
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.spatial import named
-from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.array import SpatialArray, SpatialAxis
 from dataflows.spatial.program import SpatialProgram, compile_spatial
 from dataflows.spatial.schedule import schedule
 from dataflows.workload import Layer
 from rtl.emit import emit
 from rtl.library import Modules
+from rtl.spatial import layouts
 from rtl.spatial.core import SpatialCore
+from rtl.spatial.pe import SpatialPE
 from sim.spatial.arrays import random_linked_array
 from tests.dataflows.spatial.random_links import draw_linked_program
 from tests.rtl.lint import lint
@@ -84,6 +89,40 @@ def test_links_go_with_gating_and_stages(change):
     data["inputs"][np.random.default_rng(4).random(data["inputs"].shape) < 0.5] = 0
     ran = simulate(program, data)
     assert (wrong(program, data, ran), ran.cycles) == ([], schedule(program).cycles)
+
+
+def test_a_pe_takes_from_the_cheapest_neighbour_that_has_the_word():
+    """Every combination of links that hold, edges, which link is cheaper, and beats; of neighbours that disagree."""
+    array = SpatialArray(
+        (SpatialAxis("rows", 2, delay=0), SpatialAxis("cols", 2, delay=0)), links=((), (("rows", 2), ("cols", 2)))
+    )  # fmt: skip
+    words, port = {"rows": 11, "cols": 22}, 33
+    pe = SpatialPE(array=array)
+
+    async def bench(ctx: Any) -> None:
+        for holds, edges, (cheap, dear), begin in product(range(4), range(4), (("rows", "cols"), ("cols", "rows")), (1, 0)):
+            held, edge = ({"rows": bits & 1, "cols": bits >> 1} for bits in (holds, edges))
+            ctx.set(pe.tag_i, layouts.tag(array).const({"active": 1, "inputs_edges": edge}))
+            ctx.set(pe.tag_shift, 1)
+            await ctx.tick()
+            ctx.set(pe.tag_shift, 0)
+            ctx.set(pe.inputs_next, layouts.neighbours(array, "inputs", array.axes).const(words))
+            links: dict[str, Any] = {axis: {"holds": held[axis], "back": 0, "yields": 0} for axis in ("rows", "cols")}
+            links[dear]["yields"] = 1 << ("rows", "cols").index(cheap)
+            packet: dict[str, Any] = {"valid": 1, "begin": 1, "word": 99, "links": {"here": 0}}
+            ctx.set(pe.inputs_extents, dict.fromkeys(array.fields("inputs"), 1))
+            ctx.set(pe.inputs, layouts.packet(array, "inputs").const(packet))  # what was there before
+            await ctx.tick()
+            ctx.set(pe.inputs, layouts.packet(array, "inputs").const(packet | {"begin": begin, "word": port, "links": links}))
+            await ctx.tick()
+            able = [axis for axis in (cheap, dear) if held[axis] and not edge[axis]]
+            expected = port if not able else words[able[0]] if begin else 99
+            assert ctx.get(pe.inputs_past.rows) == ctx.get(pe.inputs_past.cols) == expected
+
+    sim = Simulator(pe)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()
 
 
 @pytest.mark.parametrize("seed", [0, 3, 8, 11])
