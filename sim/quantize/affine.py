@@ -38,7 +38,9 @@ def factors(node: NodeProto, graph: Graph, source: str) -> tuple[Floats, Floats]
         return None
     each = np.broadcast_to(padded.reshape(-1).astype(np.float64), (shape[1],))
     one, zero = np.ones(shape[1]), np.zeros(shape[1])
-    return {"Mul": (each, zero), "Div": (one / each, zero), "Add": (one, each), "Sub": (one, -each)}[node.op_type]
+    if node.op_type == "Div":
+        return (one / each, zero) if each.all() else None
+    return {"Mul": (each, zero), "Add": (one, each), "Sub": (one, -each)}[node.op_type]
 
 
 def scaled(step: Step, found: tuple[Floats, Floats]) -> Step:

@@ -40,6 +40,13 @@ class Agreement:
         return sum(a == b for a, b in zip(self.float_classes, self.integer_classes, strict=True))
 
 
+def class_of(quantized: QuantizedNetwork, values: NDArray[np.generic]) -> int:
+    """Return the class that values of the first output name: the index of the largest, or what an ArgMax has found already."""
+    last = quantized.model.outputs[0]
+    named = quantized.model.graph.elem_type(last) in ("INT32", "INT64")
+    return int(values.flat[0]) if named else int(values.argmax())
+
+
 def agreement(quantized: QuantizedNetwork, inputs: Iterable[Feeds | NDArray[np.float32]]) -> Agreement:
     """Run both networks on `inputs`, the integer one by its golden model.
 
@@ -52,7 +59,7 @@ def agreement(quantized: QuantizedNetwork, inputs: Iterable[Feeds | NDArray[np.f
     margins: list[float] = []
     for entry in inputs:
         real, made = session(entry), quantized.run(entry)
-        classes.append((int(real[last].argmax()), int(quantized.host_outputs(made)[last].argmax())))
+        classes.append((class_of(quantized, real[last]), class_of(quantized, quantized.host_outputs(made)[last])))
         gaps = [np.abs(quantized.scale(name).real(made[name]).ravel() - real[name].ravel()).max() for name in logits]
         errors.append(float(max(gaps)))
         top = np.sort(real[logits[0]].ravel())

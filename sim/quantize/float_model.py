@@ -74,7 +74,7 @@ class FloatSession:
         proto.CopyFrom(model.proto)
         del proto.graph.output[:]
         proto.graph.output.extend(
-            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in self._tensors
+            onnx.helper.make_tensor_value_info(name, _kind(model.graph.elem_type(name)), None) for name in self._tensors
         )
         self._run = start(proto, model.where) if self._tensors else None
 
@@ -90,6 +90,11 @@ class FloatSession:
             raise SpecError(
                 f"{self._model.where}: inputs", line, "inputs of the network's shapes", "correct the inputs"
             ) from error
+
+
+def _kind(name: str) -> int:
+    """Return the number of an element type; that of floats when unknown."""
+    return getattr(require_onnx().TensorProto, name or "FLOAT")
 
 
 def start(proto: ModelProto, where: str, level: str = "ORT_ENABLE_BASIC", save: Path | None = None) -> Any:

@@ -93,12 +93,22 @@ def _product(node: NodeProto, made: Tensors) -> list[Step]:
     if stored.ndim != 2:
         raise made.model.refuse(node, made.graph.shape(right), "a matrix of weights", "replace the operator")
     weights = (stored if found.get("transB") else stored.T) * found.get("alpha", 1.0)
-    bias = _stored(node, made, 2).reshape(-1)
-    if bias.size not in (0, 1, len(weights)):
-        raise made.model.refuse(node, f"{bias.size} biases", f"{len(weights)}, one per output", "give one row of biases")
+    bias = _stored(node, made, 2)
+    if bias.size not in (0, 1) and (bias.size, bias.shape[-1]) != (len(weights), len(weights)):
+        allowed = f"{len(weights)}, one per output"
+        raise made.model.refuse(node, f"biases of shape {bias.shape}", allowed, "give one row of biases")
+    bias = bias.reshape(-1)
     offset = np.zeros(len(weights)) + (bias * found.get("beta", 1.0) if bias.size else 0)
     layer = Layer.conv(node.name, N=N, K=len(weights), C=C, H=H, W=W, R=H, S=W)
     return [Step(layer, (source,), node.output[0], weights.reshape(-1, C, H, W), offset)]
+
+
+def _two(node: NodeProto, made: Tensors) -> list[tuple[str, Shape]]:
+    """Return both operands as `_read` does: ONNX aligns the last axes, so ranks must agree for channels to meet channels."""
+    seen = [made.graph.shape(name) or () for name in node.input]
+    if len({len(shape) for shape in seen}) > 1:
+        raise made.model.refuse(node, f"operands of shapes {seen[0]} and {seen[1]}", "equal ranks", "keep axes of size 1")
+    return [_read(node, made, name) for name in node.input]
 
 
 def _sum(node: NodeProto, made: Tensors) -> list[Step]:
@@ -106,7 +116,7 @@ def _sum(node: NodeProto, made: Tensors) -> list[Step]:
         raise made.model.refuse(node, f"{len(node.input)} operands", "two", "write a chain of Adds")
     if any(made.graph.is_constant(name) for name in node.input):
         return _per_channel(node, made)
-    (a, shape), (b, other) = (_read(node, made, name) for name in node.input)
+    (a, shape), (b, other) = _two(node, made)
     if shape != other:
         raise made.model.refuse(node, f"operands of shapes {shape} and {other}", "equal shapes", "expand the smaller one")
     N, C, H, W = shape
@@ -117,7 +127,7 @@ def _sum(node: NodeProto, made: Tensors) -> list[Step]:
 def _mul(node: NodeProto, made: Tensors) -> list[Step]:
     if any(made.graph.is_constant(name) for name in node.input):
         return _per_channel(node, made)
-    (a, shape), (b, other) = (_read(node, made, name) for name in node.input)
+    (a, shape), (b, other) = _two(node, made)
     if other[2:] != (1, 1):
         a, shape, b, other = b, other, a, shape
     if other != (*shape[:2], 1, 1):
@@ -135,7 +145,9 @@ def _per_channel(node: NodeProto, made: Tensors) -> list[Step]:
     found = factors(node, made.graph, data)
     if found is None:
         constants = [made.graph.shape(name) for name in node.input if made.graph.is_constant(name)]
-        raise made.model.refuse(node, f"constants of shapes {constants}", "one value per channel", "replace the operator")
+        raise made.model.refuse(
+            node, f"constants of shapes {constants}", "one value per channel, no division by 0", "correct the file"
+        )
     layer = Layer.conv(node.name, N=N, K=C, C=C, G=C, H=H, W=W, R=1, S=1)
     return [scaled(Step(layer, (source,), node.output[0], np.ones((C, 1, 1, 1)), np.zeros(C)), found)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import typer
 
 from systolith import console
@@ -21,6 +20,7 @@ def verify_network_command(network: str, arch: str, bus: str, images: int, simul
         tick(0, images, f"quantise and map {network}")
         found = network_design(network, arch, bus)
         from sim.network import verify_network
+        from sim.quantize.agreement import class_of
         from sim.quantize.trial import trial_inputs
 
         quantized = found.quantized
@@ -35,8 +35,8 @@ def verify_network_command(network: str, arch: str, bus: str, images: int, simul
     last = quantized.model.outputs[0]
     session = quantized.model.session((last,))
     for run, image, feeds in zip(report.runs, data["images"], inputs, strict=True):
-        image["class_rtl"] = int(np.argmax(quantized.host_outputs(run.outputs)[last]))
-        image["class_float"] = int(np.argmax(session(feeds)[last]))
+        image["class_rtl"] = class_of(quantized, quantized.host_outputs(run.outputs)[last])
+        image["class_float"] = class_of(quantized, session(feeds)[last])
     data["agreeing"] = sum(image["class_rtl"] == image["class_float"] for image in data["images"])
     if json:
         emit_json(data, seed)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.errors import SpecError
+from sim.quantize.agreement import agreement
 from sim.quantize.bundled import calibration_inputs, quantize_named
 from sim.quantize.network import quantize_network
 from tests.dataflows.onnx_models import node, save
@@ -94,6 +95,7 @@ def model(path, nodes, rng):
         "D": symmetric(rng, (6, 1, 3, 3)), "B": rng.normal(0, 2, 6).astype(np.float32),
         "S": rng.uniform(0.5, 2, 6), "M": rng.normal(0, 1, 6), "V": rng.uniform(0.5, 2, 6), "K": rng.uniform(0.5, 2, (6, 1, 1)),
         "P": symmetric(rng, (5, 6 * 7 * 9)), "Q": rng.normal(0, 1, 5), "N": symmetric(rng, (5, 6)).T,
+        "O": np.zeros((6, 1, 1)),
     }  # fmt: skip
     constants |= SCALARS
     read = {name for each in nodes for name in each.input}
@@ -203,7 +205,6 @@ def test_the_host_computes_the_softmax(tmp_path):
     np.testing.assert_allclose(made.host_outputs(ints)["y"].ravel(), np.exp(logits) / np.exp(logits).sum(), rtol=1e-5)
 
 
-IDENTITY = node("Relu", ["x"], ["r"])
 REFUSED = {
     "LRN": ([node("LRN", ["x"], ["y"], size=3)], r"\(LRN\).*end the network before it"),
     "Transpose": ([node("Transpose", ["x"], ["y"], perm=[0, 2, 3, 1])], "Transpose"),
@@ -211,6 +212,9 @@ REFUSED = {
     "product of maps": ([node("Mul", ["x", "z"], ["y"])], "one value per channel"),
     "three operands": ([node("Sum", ["x", "z", "x"], ["y"])], "chain of Adds"),
     "broadcast sum": ([node("Add", ["x", "g"], ["y"])], "equal shapes"),
+    "sum of other ranks": ([node("Flatten", ["g"], ["f"]), node("Add", ["g", "f"], ["y"])], "equal ranks"),
+    "gate of another rank": ([node("Flatten", ["g"], ["f"]), node("Mul", ["g", "f"], ["y"])], "equal ranks"),
+    "division by zero": ([node("Div", ["x", "O"], ["y"])], "division by 0"),
     "softmax inside": ([node("Softmax", ["x"], ["t"]), node("Add", ["t", "x"], ["y"])], "at the end only"),
     "softmax alone": ([node("Softmax", ["x"], ["y"])], "no operation for the accelerator"),
     "weights of the run": ([node("Conv", ["x", "z"], ["y"])], "run time"),
@@ -230,6 +234,26 @@ def test_what_the_accelerator_cannot_run_is_named(name, tmp_path):
     with pytest.raises(SpecError, match=words) as caught:
         quantize_network(path, [feeds_of(path, rng)])
     assert caught.value.fix
+
+
+def test_the_host_computes_the_class(tmp_path):
+    nodes = [node("Flatten", ["g"], ["f"]), node("MatMul", ["f", "N"], ["c"]), node("ArgMax", ["c"], ["y"], axis=1)]
+    rng = np.random.default_rng(6)
+    path = model(tmp_path / "net.onnx", nodes, rng)
+    images = [feeds_of(path, rng) for _ in range(8)]
+    made = quantize_network(path, images)
+    found = agreement(made, images)
+    best = [int(made.model.session(("c",))(each)["c"].argmax()) for each in images]
+    assert len(set(best)) > 1
+    assert found.float_classes == tuple(best)
+    assert found.integer_classes == tuple(int(made.run(each)["c"].argmax()) for each in images)
+
+
+def test_biases_by_rows_are_refused(tmp_path):
+    constants = {"N": np.eye(3, dtype=np.float32), "R": np.arange(3, dtype=np.float32).reshape(3, 1)}
+    path = save(tmp_path / "net.onnx", [node("Gemm", ["x", "N", "R"], ["y"])], {"x": (3, 3)}, ["y"], constants)
+    with pytest.raises(SpecError, match="one row of biases"):
+        quantize_network(path, [np.ones((3, 3), np.float32)])
 
 
 def test_calibration_needs_finite_inputs(tmp_path):
