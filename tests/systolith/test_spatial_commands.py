@@ -29,6 +29,15 @@ def test_cost_prints_and_takes_its_own_mapping_back(systolith, folder):
     assert systolith("cost", GEMM, "--arch", WS, "--mapping", "rows.json", "--json").json == rows
 
 
+def test_links_between_neighbours_spare_the_ports(systolith):
+    args = ("cost", "conv:K=1,C=1,P=8,Q=8,R=3,S=3", "--mapping", "stream R3 S3 P8X Q8X", "--json", "--arch")
+    words = {}
+    for links in (0, 3):
+        (row,) = systolith(*args, f"array_shidiannao:rows=8,cols=8,links={links}").json
+        words[links] = row["levels"]["stream"]["inputs"]["reads"]
+    assert words == {0: 576, 3: 100}  # dense reference, 7
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
@@ -38,6 +47,8 @@ def test_cost_prints_and_takes_its_own_mapping_back(systolith, folder):
         (["cost", GEMM, "--arch", WS, "--mapping", "stream Q64 C64 K64", "--rules", "halo=physical"], 2, ["--rules"]),
         (["cost", GEMM, "--arch", WS], 2, ["--mapping"]),
         (["generate", "array_ws:rows=3"], 2, ["a value for cols"]),
+        (["generate", "array_shidiannao:rows=3,cols=3,links=-2"], 2, ["links.inputs.rows", "deliveries from 1"]),
+        (["generate", "system_shidiannao:rows=3,cols=3,links=2"], 2, ["links", "leave the links out"]),
         (["generate", "array_ws:rows=3,cols=x"], 2, ["cols"]),
         (["generate", "array_ws:rows=3,cols=4,weights_words=0"], 2, ["l1_words.weights", "found 0"]),
         (["verify", "array_wss:rows=3,cols=4"], 2, ["array_ws"]),
