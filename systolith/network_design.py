@@ -45,7 +45,8 @@ def network_design(
     Raises
     ------
     SpecError
-        Malformed or unknown names, a network that cannot be quantised, or a design that does not chain layers.
+        Malformed or unknown names, a network that cannot be quantised, or a design that does not chain layers or whose
+        sums could wrap.
     InfeasibleError
         Layers that do not fit the design.
     """
@@ -57,9 +58,11 @@ def network_design(
     from mappers.layers import map_layers
     from mappers.search import SearchMapper
     from sim.quantize.bundled import quantize_named
+    from sim.quantize.room import require_room
 
     require_chaining(acc)
     quantized = quantize_named(network)
+    require_room(quantized.graph, quantized.tensors, acc)
 
     def behind_axi(layer: Layer, on: Accelerator, tiling: Tiling) -> int:
         return axi_schedule(layer, on, tiling, place(layer, on, tiling), axi).axi_cycles

@@ -34,13 +34,13 @@ def compile_command(
 ) -> None:  # fmt: skip
     """Quantise and compile a network: memory image, memory map, programs as loop nests, and a C host."""
     started = time.perf_counter()
+    if axi_options(bus) is None:
+        raise SpecError("--bus", bus, "axi, which has the queue that a network needs", "leave --bus out, or give axi:...")
     with output_folder(output) as files, console.progress(f"compile {network}") as tick:
         tick(0, 2, f"quantise and map {network}")
         found = network_design(network, design, bus, mapper=make(mapper), objective=objective.value, seed=seed)
         from dataflows.compile.network import compile_network
 
-        if axi_options(bus) is None:
-            raise SpecError("--bus", bus, "axi, which has the queue that a network needs", "leave --bus out, or give axi:...")
         tick(1, 2, f"compile {network}")
         compiled = compile_network(found.quantized.graph, found.acc, found.tilings, keep_all=keep_all)
         described = write_files(files, found, compiled)
