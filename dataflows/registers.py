@@ -149,6 +149,11 @@ def parameter_registers(acc: Design, axi: AxiOptions) -> tuple[Register, ...]:
     )
 
 
+def parameter_offsets(acc: Design) -> tuple[tuple[int, int], ...]:
+    """Return byte offset and value of what describes the accelerator itself, without the shell's options."""
+    return tuple((PARAMETER_OFFSET + 4 * i, value) for i, (_name, value) in enumerate(parameters(acc)))
+
+
 def counter_offsets() -> dict[str, int]:
     """Return the byte offset of the low word of every 64-bit counter; the high word follows."""
     banks = (("last", LAST_OFFSET), ("total", TOTAL_OFFSET))

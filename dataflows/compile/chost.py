@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dataflows.compile.network import CompiledNetwork
 from dataflows.graph import GraphTensor
+from dataflows.registers import parameter_offsets
 
 _ROOM = Path(__file__).parent / "host"
 
@@ -14,7 +15,7 @@ _REGISTERS = (
     "base_low", "base_high",
 )  # fmt: skip
 _MASKS = (
-    ("control", "soft_reset"), ("status", "done"), ("status", "empty"), ("status", "error"),
+    ("control", "soft_reset"), ("status", "busy"), ("status", "done"), ("status", "empty"), ("status", "error"),
 )  # fmt: skip
 
 
@@ -56,7 +57,10 @@ def _constants(compiled: CompiledNetwork, prefix: str, id_word: int, version: in
     lines += [
         f"#define NETWORK_{reg}_{bit} {prefix}_REG_{reg}_{bit}_MASK" for reg, bit in ((r.upper(), b.upper()) for r, b in _MASKS)
     ]
-    lines += [f"#define NETWORK_ERROR_CODE {prefix}_REG_ERROR_CODE_MASK", "", "/* Tensors and layer programs. */"]
+    design = ", ".join(f"{{0x{offset:03X}u, {value}u}}" for offset, value in parameter_offsets(acc))
+    lines += [f"#define NETWORK_ERROR_CODE {prefix}_REG_ERROR_CODE_MASK", ""]
+    lines += ["/* The design: byte offsets of constants, and their values. */", f"#define NETWORK_DESIGN_TABLE {{ {design} }}"]
+    lines += ["", "/* Tensors and layer programs. */"]
     for kind, names in (("INPUT", graph.inputs), ("OUTPUT", graph.outputs)):
         rows = [_tensor(compiled, graph.tensor(name)) for name in names]
         lines += [f"#define NETWORK_{kind}_TABLE \\", "    { \\", *(f"        {row}, \\" for row in rows), "    }"]

@@ -12,8 +12,17 @@
 #define NETWORK_INVALIDATE(pointer, bytes) ((void)(pointer), (void)(bytes))
 #endif
 
-#define NETWORK_NO_DEVICE (-1)   /* no accelerator with this register map is there */
-#define NETWORK_BAD_ADDRESS (-2) /* memory does not begin at a multiple of 4096 */
+#ifndef NETWORK_FENCE /* what was written to memory before is there before a register is written or memory read */
+#ifdef __GNUC__
+#define NETWORK_FENCE() __sync_synchronize()
+#else
+#define NETWORK_FENCE() ((void)0)
+#endif
+#endif
+
+#define NETWORK_NO_DEVICE (-1)    /* no accelerator with this register map is there */
+#define NETWORK_BAD_ADDRESS (-2)  /* memory does not begin at a multiple of 4096 */
+#define NETWORK_OTHER_DESIGN (-3) /* the accelerator is not the one that the network was compiled for */
 
 /* An activation tensor: a stored value q stands for scale * (q - zero_point). */
 struct network_tensor {
@@ -32,14 +41,15 @@ extern const uint32_t network_programs[NETWORK_PROGRAMS]; /* beat addresses for 
 /* `registers` is where the host sees the register map, `memory` where it sees NETWORK_MEMORY_BYTES bytes of memory, which begin at
    `memory_address`, a multiple of 4096, for the accelerator. */
 
-/* Once: look for the device, tell it where memory begins. Returns 0, NETWORK_NO_DEVICE or NETWORK_BAD_ADDRESS. */
+/* Once, before memory is written: look for the device, reset it, tell it where memory begins. Returns 0 or one of the above. */
 int network_begin(uintptr_t registers, uint64_t memory_address);
 /* Once: copy image.bin (NETWORK_IMAGE_BYTES bytes) to its place. */
 void network_load(uint8_t *memory, const uint8_t *image);
 /* For every inference: quantise an input and lay it out; run all operations; read an output back.
-   network_run returns 0 or the code of the ERROR register; the device is then reset and can be used again. */
+   network_run returns 0 or the code of the ERROR register; then `layer`, unless NULL, gets the operation that failed, from 0 on,
+   and the device is reset and can be used again. A memory that never answers keeps it waiting. */
 void network_write(uint8_t *memory, const struct network_tensor *tensor, const float *values);
-int network_run(uintptr_t registers);
+int network_run(uintptr_t registers, uint32_t *layer);
 void network_read(const uint8_t *memory, const struct network_tensor *tensor, float *values);
 
 size_t network_elements(const struct network_tensor *tensor);

@@ -70,6 +70,14 @@ int main(int count, char **words)
     uint8_t *memory = map(device, words[3], NETWORK_MEMORY_BYTES);
     if (!registers || !memory)
         return fail("registers or memory cannot be mapped");
+    switch (network_begin((uintptr_t)registers, strtoull(words[3], NULL, 0))) {
+    case NETWORK_NO_DEVICE:
+        return fail("no such accelerator at REGISTERS");
+    case NETWORK_OTHER_DESIGN:
+        return fail("the accelerator at REGISTERS is another design");
+    case NETWORK_BAD_ADDRESS:
+        return fail("MEMORY is no multiple of 4096");
+    }
     uint8_t *image = read_file(words[4], NETWORK_IMAGE_BYTES);
     if (!image)
         return fail("the image is not that of this network");
@@ -82,11 +90,10 @@ int main(int count, char **words)
         network_write(memory, &network_inputs[i], values);
         free(values);
     }
-    if (network_begin((uintptr_t)registers, strtoull(words[3], NULL, 0)))
-        return fail("no such accelerator at REGISTERS, or MEMORY is no multiple of 4096");
-    int code = network_run((uintptr_t)registers);
+    uint32_t layer = 0;
+    int code = network_run((uintptr_t)registers, &layer);
     if (code) {
-        fprintf(stderr, "error: layer %" PRIu32 " failed with code %d\n", NETWORK_READ((uintptr_t)registers + NETWORK_REG_ERROR_INDEX), code);
+        fprintf(stderr, "error: layer %" PRIu32 " failed with code %d\n", layer, code);
         return 1;
     }
     fprintf(stderr, "%" PRIu64 " cycles\n", network_cycles((uintptr_t)registers));

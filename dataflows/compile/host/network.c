@@ -87,20 +87,34 @@ void network_read(const uint8_t *memory, const struct network_tensor *t, float *
                 }
 }
 
+/* Give up what runs or waits; until this is over neither COMPLETED nor BASE may be touched. */
+static void reset(uintptr_t registers)
+{
+    NETWORK_WRITE(registers + NETWORK_REG_CONTROL, NETWORK_CONTROL_SOFT_RESET);
+    while (NETWORK_READ(registers + NETWORK_REG_STATUS) & NETWORK_STATUS_BUSY)
+        ;
+}
+
 int network_begin(uintptr_t registers, uint64_t memory_address)
 {
+    static const uint32_t design[][2] = NETWORK_DESIGN_TABLE;
     if (NETWORK_READ(registers + NETWORK_REG_ID) != NETWORK_ID || NETWORK_READ(registers + NETWORK_REG_VERSION) != NETWORK_VERSION)
         return NETWORK_NO_DEVICE;
+    for (size_t i = 0; i < sizeof design / sizeof *design; i++)
+        if (NETWORK_READ(registers + design[i][0]) != design[i][1])
+            return NETWORK_OTHER_DESIGN;
     if (memory_address % 4096u)
         return NETWORK_BAD_ADDRESS;
+    reset(registers);
     NETWORK_WRITE(registers + NETWORK_REG_BASE_LOW, (uint32_t)memory_address);
     NETWORK_WRITE(registers + NETWORK_REG_BASE_HIGH, (uint32_t)(memory_address >> 32));
     NETWORK_WRITE(registers + NETWORK_REG_INTERRUPT_ENABLE, NETWORK_STATUS_DONE | NETWORK_STATUS_ERROR);
     return 0;
 }
 
-int network_run(uintptr_t registers)
+int network_run(uintptr_t registers, uint32_t *layer)
 {
+    NETWORK_FENCE();
     const uint32_t before = NETWORK_READ(registers + NETWORK_REG_COMPLETED);
     uint32_t sent = 0;
     for (;;) {
@@ -111,12 +125,16 @@ int network_run(uintptr_t registers)
         uint32_t status = NETWORK_READ(registers + NETWORK_REG_STATUS);
         if (status & NETWORK_STATUS_ERROR) {
             int code = (int)(NETWORK_READ(registers + NETWORK_REG_ERROR) & NETWORK_ERROR_CODE);
-            NETWORK_WRITE(registers + NETWORK_REG_CONTROL, NETWORK_CONTROL_SOFT_RESET);
+            if (layer) /* counted since reset */
+                *layer = NETWORK_READ(registers + NETWORK_REG_ERROR_INDEX) - before;
+            reset(registers);
             return code;
         }
         NETWORK_WRITE(registers + NETWORK_REG_STATUS, status & (NETWORK_STATUS_DONE | NETWORK_STATUS_EMPTY));
-        if (NETWORK_READ(registers + NETWORK_REG_COMPLETED) - before == NETWORK_PROGRAMS)
+        if (NETWORK_READ(registers + NETWORK_REG_COMPLETED) - before == NETWORK_PROGRAMS) {
+            NETWORK_FENCE();
             return 0;
+        }
     }
 }
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from dataflows.axi import AxiOptions
 from dataflows.compile.network import CompiledNetwork, CompiledOp
 from dataflows.program import MAGIC, PROGRAM_WORDS, LayerProgram
-from dataflows.registers import MAP_VERSION, control_registers
+from dataflows.registers import MAP_VERSION, control_registers, parameter_registers
 from sim.formats.network import pack_tensor, unpack_tensor
 from sim.golden.network import OpTensors, golden_op
 
-DONE, EMPTY, ERROR = 2, 4, 8
+BUSY, DONE, EMPTY, ERROR = 1, 2, 4, 8
+SOFT_RESET, RESET_READS = 2, 3
 QUEUE_DEPTH = 3
 
 
@@ -30,19 +31,26 @@ class Device:
     registers: dict[str, int] = field(default_factory=dict)
     waiting: list[int] = field(default_factory=list)
     completed: int = 0
+    taken: int = 0
+    resetting: int = 0  # reads of STATUS until a soft reset is over
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.names = {register.offset: register.name for register in control_registers(AxiOptions())}
+        self.design = {each.offset: each.fields[0].constant or 0 for each in parameter_registers(self.compiled.acc, AxiOptions())}
 
     def read(self, offset: int) -> int:
         """Return what a register holds."""
+        if offset in self.design:
+            return self.design[offset]
         name = self.names.get(offset, f"counter {offset:x}")
-        if name == "status":
+        if name == "status" and self.resetting:
+            self.reset_on()
+        elif name == "status":
             self.run_one()
         known = {
             "id": MAGIC, "version": MAP_VERSION, "queue_free": QUEUE_DEPTH - len(self.waiting), "completed": self.completed,
-            "error": 2,
+            "error": 2, "error_index": max(0, self.taken - 1),
         }  # fmt: skip
         return known.get(name, self.registers.get(name, 0))
 
@@ -55,18 +63,30 @@ class Device:
             self.waiting.append(value)
         elif name == "status":
             self.registers[name] = self.registers.get(name, 0) & ~value
+        elif name == "control" and value & SOFT_RESET:
+            self.resetting = RESET_READS
         else:
             self.registers[name] = value
+
+    def reset_on(self) -> None:
+        """Go on with a soft reset; nothing is cleared before it is over."""
+        self.resetting -= 1
+        self.registers["status"] = BUSY
+        if not self.resetting:
+            self.waiting.clear()
+            self.completed = self.taken = self.registers["status"] = 0
 
     def run_one(self) -> None:
         """Run the next layer of the queue."""
         if not self.waiting:
             return
+        self.taken += 1
+        address = self.waiting.pop(0)
         if self.completed == self.fails_at:
             self.registers["status"] = ERROR
             return
         try:
-            run_program(self.compiled, self.tensors, self.memory, self.waiting.pop(0))
+            run_program(self.compiled, self.tensors, self.memory, address)
         except Exception as error:  # ctypes would swallow it, and the host would wait for ever
             self.log.append(repr(error))
             self.registers["status"] = ERROR

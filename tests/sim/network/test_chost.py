@@ -19,7 +19,7 @@ from dataflows.compile.chost import c_host
 from dataflows.compile.network import CompiledNetwork, compile_network, layers_to_map
 from dataflows.graph import Graph, GraphOp, GraphTensor
 from dataflows.program import MAGIC
-from dataflows.registers import MAP_VERSION, c_macros
+from dataflows.registers import MAP_VERSION, c_macros, parameter_offsets
 from dataflows.workload import Layer
 from mappers.layers import map_layers
 from mappers.naive import NaiveMapper
@@ -60,6 +60,10 @@ void fake_register_write(uint32_t offset, uint32_t value);
 static uint32_t sent;
 uint32_t fake_register_read(uint32_t offset)
 {
+    static const uint32_t design[][2] = NETWORK_DESIGN_TABLE;
+    for (size_t i = 0; i < sizeof design / sizeof *design; i++)
+        if (offset == design[i][0])
+            return design[i][1];
     return offset == NETWORK_REG_ID ? NETWORK_ID : offset == NETWORK_REG_VERSION ? NETWORK_VERSION
         : offset == NETWORK_REG_QUEUE_FREE ? 2u : offset == NETWORK_REG_COMPLETED ? sent : 0u;
 }
@@ -132,7 +136,12 @@ class Library:
         return values
 
     def run(self) -> int:
-        return self.library.network_run(ctypes.c_size_t(0))
+        return self.run_to()[0]
+
+    def run_to(self) -> tuple[int, int]:
+        """Return the code and the layer that failed."""
+        layer = ctypes.c_uint32(0xFFFF)
+        return self.library.network_run(ctypes.c_size_t(0), ctypes.byref(layer)), layer.value
 
 
 def stored(tensor: GraphTensor, values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -174,15 +183,47 @@ def test_the_host_drives_a_network_whose_tensors_share_memory(tmp_path: Path) ->
 
 def test_the_host_reports_a_failed_layer_and_a_missing_device(tmp_path: Path) -> None:
     compiled, tensors = compiled_small(keep_all=False)
-    device = device_of(compiled, tensors, fails_at=1)
+    device = device_of(compiled, tensors)
     host = Library(compiled, tmp_path, device)
     assert host.begin(100) == -2
     assert host.begin(4096) == 0
     host.load(constant_image(compiled, tensors))
-    assert host.run() == 2
+    image = compiled.graph.tensor(compiled.graph.inputs[0])
+    values = np.zeros((image.N, image.C, image.H, image.W), np.float32)
+    host.write(values)
+    assert host.run_to() == (0, 0xFFFF)
+    device.fails_at = len(compiled.ops) + 1
+    host.write(values)
+    assert host.run_to() == (2, 1), "of this run, not since reset"
     assert device.log[-1] == "control", "the device is reset"
+    assert not device.resetting, "and the reset is over"
+    device.fails_at = -1
+    host.write(values)
+    assert host.run() == 0
+    assert device.completed == len(compiled.ops)
     device.names = {}
     assert host.begin(4096) == -1
+
+
+def test_the_host_refuses_another_design(tmp_path: Path) -> None:
+    compiled, tensors = compiled_small(keep_all=False)
+    device = device_of(compiled, tensors)
+    host = Library(compiled, tmp_path, device)
+    for offset in [offset for offset, _value in parameter_offsets(compiled.acc)]:
+        device.design[offset] += 1
+        assert host.begin(4096) == -3
+        device.design[offset] -= 1
+    assert not device.log, "nothing is written to it"
+    assert host.begin(4096) == 0
+
+
+def test_what_another_program_left_is_dropped_before_memory_moves(tmp_path: Path) -> None:
+    compiled, tensors = compiled_small(keep_all=False)
+    device = device_of(compiled, tensors, waiting=[7, 8], registers={"status": 8})
+    host = Library(compiled, tmp_path, device)
+    assert host.begin(4096) == 0
+    assert (device.waiting, device.registers["status"]) == ([], 0)
+    assert device.log.index("control") < device.log.index("base_low")
 
 
 @pytest.mark.parametrize(("bits", "side", "bus"), [(4, 6, 4), (4, 3, 8), (16, 3, 4), (8, 5, 16)])
