@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.mutation_page import page
-from sim.mutation.designs import DESIGNS, Design, run_design
+from sim.mutation.designs import DESIGNS, Design, on_bench, prove
 from systolith.versions import provenance
 
 SEED = 1
@@ -27,7 +28,9 @@ PAGE = ROOT / "docs" / "verification-mutation.md"
 def keep(design: Design, number: int) -> None:
     """Run one design and keep its verdicts."""
     began, cpu = time.perf_counter(), time.process_time()
-    verdicts = run_design(design, number, SEED, lambda text: print(text, file=sys.stderr, flush=True))
+    drawn, verdicts = on_bench(design, number, SEED)
+    print(f"{design.name}: {Counter(verdict.status for verdict in verdicts)}", file=sys.stderr, flush=True)
+    verdicts = prove(drawn, verdicts, lambda text: print(text, file=sys.stderr, flush=True))
     tools = provenance(SEED)["versions"]
     found: dict[str, Any] = {
         "name": design.name, "text": design.text, "seed": SEED, "date": str(datetime.now(UTC).date()),

@@ -35,7 +35,7 @@ CONTROL = (
 ARRAY = ("array",)
 """Parts of the accelerator."""
 IRREGULAR: tuple[dict[str, int], ...] = ({"stall": 20_000}, {"pause": 300})
-MOST = 30
+MOST = 60
 LATE = 16
 """Cycles after the model's last one in which a layer that has not ended has failed, whatever comes."""
 

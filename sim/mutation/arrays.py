@@ -17,7 +17,7 @@ from rtl.spatial.export import PORTS, top_name
 from sim.mutation.mutants import SELECT, Mutants, draw
 from sim.mutation.verdict import Verdict, order, verdicts
 from sim.runner import build, run
-from sim.spatial.cases import SpatialCase, random_cases
+from sim.spatial.cases import SpatialCase, directed_cases, random_cases
 from sim.spatial.long import LongLoop
 from sim.spatial.run import Pauses, stage
 from sim.spatial.verify import Known, golden
@@ -68,7 +68,7 @@ def array_mutants(array: SpatialArray, name: str, number: int, seed: int) -> Mut
 
 def passes(array: SpatialArray, seed: int, number: int = MOST) -> list[Pass]:
     """Return what `verify_array` runs, without and with pauses, and a run that a reset interrupts."""
-    found = [_pass(random_cases(array, number, seed), Pauses(), seed)]
+    found = [_pass([*random_cases(array, number, seed), *directed_cases(array, seed)], Pauses(), seed)]
     found += [_pass(random_cases(array, 2, seed + 1), Pauses(), seed + 1, interrupt=55)]
     return found + [_pass(random_cases(array, number // 2, seed + 2 + at), each, seed) for at, each in enumerate(PAUSES)]
 

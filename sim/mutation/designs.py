@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from dataflows.arch import Accelerator, Array, Dataflow, Memory
 from dataflows.spatial import named
@@ -15,7 +15,7 @@ from sim.mutation.mutants import Mutants
 from sim.mutation.verdict import Verdict
 from sim.spatial.long import long_loops
 
-__all__ = ["DESIGNS", "Design", "run_design"]
+__all__ = ["DESIGNS", "Design", "on_bench", "prove"]
 
 Progress = Callable[[str], None]
 SIZE = 4
@@ -62,8 +62,8 @@ DESIGNS = (
 )
 
 
-def run_design(design: Design, number: int, seed: int, progress: Progress = lambda text: None) -> list[Verdict]:
-    """Run the benches on `number` mutants of a design, and ask the prover about those that no bench kills.
+def on_bench(design: Design, number: int, seed: int) -> tuple[Mutants, list[Verdict]]:
+    """Run the benches on `number` mutants of a design; what they do not kill is ``unknown``.
 
     Raises
     ------
@@ -74,14 +74,19 @@ def run_design(design: Design, number: int, seed: int, progress: Progress = lamb
     """
     what = design.what
     if isinstance(what, SpatialArray):
-        drawn: Mutants = arrays.array_mutants(what, design.name, number, seed)
-        progress(f"{design.name}: {len(drawn.mutants)} mutants on the bench")
-        found = arrays.run_mutants(drawn, arrays.passes(what, seed), list(long_loops(what)))
-    else:
-        drawn = accelerator.accelerator_mutants(what, number, seed, design.parts)
-        progress(f"{design.name}: {len(drawn.mutants)} mutants on the bench")
-        found = accelerator.run_accelerator(what, drawn, accelerator.accelerator_runs(what, seed))
-    prover = Prover(drawn)
-    left = sum(verdict.status != "killed" for verdict in found)
-    progress(f"{design.name}: {left} mutants left for the prover")
-    return [verdict if verdict.status == "killed" else prover.ask(verdict.mutant) for verdict in found]
+        drawn = arrays.array_mutants(what, design.name, number, seed)
+        return drawn, arrays.run_mutants(drawn, arrays.passes(what, seed), list(long_loops(what)))
+    drawn = accelerator.accelerator_mutants(what, number, seed, design.parts)
+    return drawn, accelerator.run_accelerator(what, drawn, accelerator.accelerator_runs(what, seed))
+
+
+def prove(drawn: Mutants, found: Sequence[Verdict], progress: Progress = lambda text: None) -> list[Verdict]:
+    """Ask the prover about all that the benches left; `progress` gets a line for each."""
+    prover, said = Prover(drawn), []
+    for verdict in found:
+        if verdict.status == "killed":
+            said.append(verdict)
+            continue
+        said.append(replace(prover.ask(verdict.mutant), jobs=verdict.jobs))
+        progress(f"{verdict.mutant.number} {verdict.mutant.place}: {said[-1].status}, {said[-1].how}")
+    return said

@@ -26,8 +26,8 @@ from sim.mutation.verdict import Verdict
 __all__ = ["Prover"]
 
 _MAP = [
-    "memory_map", "dffunmap", "techmap", "dffunmap", "aigmap", "opt_clean", "setundef -zero", "setundef -init -zero",
-    "write_aiger -zinit out.aig",
+    "pmuxtree", "memory_map", "dffunmap", "techmap", "dffunmap", "aigmap", "opt_clean", "setundef -init -zero",
+    "setundef -undriven -zero", "write_aiger -zinit out.aig",
 ]  # fmt: skip
 _CHILD = "import sys; from pyosys import libyosys as ys; ys.run_pass('script ' + sys.argv[1], ys.Design())"
 _ASSERTED = re.compile(r"was asserted in frame (\d+)")
@@ -79,23 +79,21 @@ class Prover:
         return found[::-1]
 
     def ask(self, mutant: Mutant) -> Verdict:
-        """Return ``equivalent``, ``survived`` or ``unknown``, and why.
-
-        Raises
-        ------
-        EmitError
-            A tool failed.
-        """
+        """Return ``equivalent``, ``survived`` or ``unknown``, and why; ``unknown`` too if a tool fails."""
         if not self._reach.matters(mutant):
             return Verdict(mutant, "equivalent", "no path to an output")
         said = []
         levels = self.levels(mutant.cell)
-        # First the module itself with all parts in it taken out, then with the small ones in it, then what is round it.
-        tries = [(*levels[0], True), *((module, cell, False) for module, cell in levels[:2])]
+        # First the module itself with all parts in it taken out, then with the small ones in it, then what is round it, but
+        # not the whole design, which is too large to learn anything in minutes.
+        tries = [(*levels[0], True), *((module, cell, False) for module, cell in levels[:1] + levels[1:2][: len(levels) > 2])]
         for module, cell, alone_ in tries:
             if alone_ and not self.parts[module]:
                 continue
-            status, how = self._ask(mutant, module, cell, self._outside(module, mutant.cell, alone_))
+            try:
+                status, how = self._ask(mutant, module, cell, self._outside(module, mutant.cell, alone_))
+            except EmitError as error:
+                status, how = "unknown", str(error)[-100:]
             if status == "equivalent":
                 return Verdict(mutant, "equivalent", f"in {module}: {how}")
             said.append((status, f"in {module}: {how}"))

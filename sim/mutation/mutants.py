@@ -137,7 +137,9 @@ def draw(modules: Modules, top: str, number: int, seed: int, *, only: Sequence[s
 def netlist(original: str, top: str, mutants: Sequence[Mutant], boxes: dict[str, str] | None = None) -> str:
     """Return the Verilog of `original` with `mutants` behind the selector."""
     script = [f"read_verilog -lib {name}" for name in boxes or {}]
-    script += [f"read_rtlil {NETLIST}", *(mutant.command for mutant in mutants), "opt_clean", "write_verilog -noattr mutants.v"]
+    # A mutant may set several selects of a one-hot multiplexer, for which its Verilog would stop the simulation.
+    script += [f"read_rtlil {NETLIST}", *(mutant.command for mutant in mutants), "pmuxtree", "opt_clean"]
+    script += ["write_verilog -noattr mutants.v"]
     files, _ = run_yosys(script, {NETLIST: original, **(boxes or {})}, ["mutants.v"])
     text = files["mutants.v"]
     if not re.search(rf"^  input \[{SELECT_BITS - 1}:0\] {SELECT}\b", text, re.MULTILINE):

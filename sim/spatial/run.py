@@ -167,16 +167,21 @@ def _with_foreign(program: SpatialProgram, tensor: str, plain: list[str], tags: 
         inside = all(0 <= place < top for place in at)
         return inside and not any(all(0 <= a - b < e for a, b, e in zip(at, box, extents, strict=True)) for box in boxes)
 
-    # Round one tile all of them, before anything else; then now and then one.
+    # Round one tile all of them, behind the first delivery; then now and then one.
     box = rng.choice(boxes)
     misses = [_moved(box, field, sign << bit) for field, bit, sign in product(range(len(box)), range(array.tag_bits), (1, -1))]
-    found = [each for each in misses if nobody(each)]
-    words = [f"{pack([rng.randrange(limit) for _ in range(array.lanes(tensor))], at, False, False):x}" for at in found]
-    for beat in plain:
-        if found and rng.random() < FOREIGN:
-            words.append(rng.choice(words[: len(found)]))
+    found = [pack([rng.randrange(limit) for _ in range(array.lanes(tensor))], at, False, False) for at in misses if nobody(at)]
+    if not found:
+        return plain
+    ends = 1 << pack.last | 1 << pack.final
+    words: list[int] = []
+    for number, beat in enumerate(int(text, 16) for text in plain):
+        if rng.random() < FOREIGN:
+            words.append(rng.choice(found))
         words.append(beat)
-    return words
+        if beat & ends and number < len(sequence(program, tensor)):
+            words = [*words[:-1], beat & ~ends, *found[:-1], found[-1] | beat & ends]
+    return [f"{word:x}" for word in words]
 
 
 def _moved(box: Coordinates, field: int, distance: int) -> Coordinates:
