@@ -132,6 +132,7 @@ int network_run(uintptr_t registers, uint32_t *layer)
         }
         NETWORK_WRITE(registers + NETWORK_REG_STATUS, status & (NETWORK_STATUS_DONE | NETWORK_STATUS_EMPTY));
         if (NETWORK_READ(registers + NETWORK_REG_COMPLETED) - before == NETWORK_PROGRAMS) {
+            NETWORK_WRITE(registers + NETWORK_REG_STATUS, NETWORK_STATUS_DONE | NETWORK_STATUS_EMPTY); /* came after the look */
             NETWORK_FENCE();
             return 0;
         }

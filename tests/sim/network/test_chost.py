@@ -26,7 +26,7 @@ from mappers.naive import NaiveMapper
 from rtl.export import c_header, prefix
 from sim.formats.network import constant_image, pack_tensor, unpack_tensor
 from sim.golden.network import OpTensors, run_graph
-from tests.sim.network.device import Device
+from tests.sim.network.device import DONE, ERROR, Device
 from tests.small_network import small_network
 
 ACC = Accelerator(
@@ -203,6 +203,27 @@ def test_the_host_reports_a_failed_layer_and_a_missing_device(tmp_path: Path) ->
     assert device.completed == len(compiled.ops)
     device.names = {}
     assert host.begin(4096) == -1
+
+
+class Late(Device):
+    """Every layer ends between the host's look at STATUS and the one at COMPLETED."""
+
+    def read(self, offset: int) -> int:
+        if self.names.get(offset) == "completed":
+            self.run_one()
+        return self.registers.get("status", 0) if self.names.get(offset) == "status" else super().read(offset)
+
+
+def test_no_interrupt_is_left_behind(tmp_path: Path) -> None:
+    compiled, tensors = compiled_small(keep_all=False)
+    device = Late(compiled, tensors, np.zeros((compiled.end, compiled.acc.memory.bus_bytes), np.uint8))
+    host = Library(compiled, tmp_path, device)
+    host.load(constant_image(compiled, tensors))
+    image = compiled.graph.tensor(compiled.graph.inputs[0])
+    host.write(np.zeros((image.N, image.C, image.H, image.W), np.float32))
+    assert host.run() == 0, device.log[-3:]
+    assert device.completed == len(compiled.ops)
+    assert device.registers["status"] & (DONE | ERROR) == 0
 
 
 def test_the_host_refuses_another_design(tmp_path: Path) -> None:
