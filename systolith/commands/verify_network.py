@@ -43,14 +43,27 @@ def verify_network_command(network: str, arch: str, bus: str, images: int, simul
     else:
         show(data)
     if not data["passed"]:
-        wrong = {op["name"] for image in data["images"] for op in image["ops"] if not passed(op)}
-        console.say(f"error: {data['network']} on {data['design']}: differs from the model: {', '.join(sorted(wrong)[:5])}")
+        wrong = ", ".join(differences(data)[:5])
+        console.say(f"error: {data['network']} on {data['design']}: differs from the model: {wrong}")
         raise typer.Exit(1)
 
 
 def passed(op: dict[str, Any]) -> bool:
     """Whether an operation's values and cycles are right."""
     return not op["mismatches"] and op["cycles_rtl"] in (None, op["cycles_model"])
+
+
+def differences(data: dict[str, Any]) -> list[str]:
+    """Return what is not as in the model: operations, counters of all operations together, sums of cycles; each once."""
+    found: dict[str, None] = {}
+    for image in data["images"]:
+        found |= dict.fromkeys(op["name"] for op in image["ops"] if not passed(op))
+        found |= dict.fromkeys(f"counter {name}" for name in image["counts_different"])
+        totals = (("cycles", "cycles of all operations"), ("span", "cycles to the interrupt"))
+        found |= dict.fromkeys(name for key, name in totals if image[f"{key}_rtl"] != image[f"{key}_model"])
+        if not image["checked"]:
+            found["nothing was compared"] = None
+    return list(found)
 
 
 def show(data: dict[str, Any]) -> None:
