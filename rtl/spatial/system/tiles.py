@@ -175,6 +175,8 @@ class Tiles(wiring.Component):
             empty = Cat(count == 0 for count in self.clipped.values()).any()
             m.d.sync += [self.counts[name].eq(Mux(empty, 1, count)) for name, count in self.clipped.items()]
             m.d.sync += self.empty.eq(empty)
+            with m.If(empty):  # rows that were skipped may lead past the half, into the one that is read
+                m.d.sync += self.place.eq(0)
             m.next = "FETCH"
         with m.State("FETCH"):
             m.d.comb += [walk.address.eq(Mux(self.empty, prog.scales, self.from_address)), load.at.eq(self.place)]

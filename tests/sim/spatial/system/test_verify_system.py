@@ -105,6 +105,20 @@ def test_what_is_no_program_is_refused_and_the_next_layer_runs():
 
 
 @pytest.mark.rtl
+def test_a_tile_outside_the_image_leaves_the_other_half_alone():
+    """Its beat once went two rows down, past the end of its half, into the tile that the array was reading."""
+    system = SpatialSystem(named.weight_stationary(1, 1), Memory(8, 1, 12), (1024, 72, 512), 2, channels=128)
+    layer = Layer("edge", K=8, C=8, P=4, Q=5, R=6, padding=(3, 0, 0, 0))
+    inside = (Loop("K", 8), Loop("C", 8), Loop("Q", 5))
+    mapping = Mapping((Level("dram", (Loop("P", 4), Loop("R", 6))), Level("stream", inside), Level("pe", ())))
+    program = compile_system(layer, system, mapping)
+    row = program.inputs.pitches[1]
+    assert row < system.l2_words[1] < 2 * row  # the second of two skipped rows is behind the half
+    case = SystemCase("edge", program, random_tensors(layer, np.random.default_rng(7), acc_bits=system.array.acc_bits))
+    assert verify_cases(system, [case], simulator="icarus").passed
+
+
+@pytest.mark.rtl
 def test_more_bandwidth_than_the_array_needs_hides_transfers():
     """With tiles read ahead, a product takes hardly longer than its multiplications on a full array."""
     system = SpatialSystem(named.weight_stationary(4, 4), Memory(16, 1, 20), (1024, 4096, 4096), 16)
