@@ -83,8 +83,10 @@ def _fields(program: SystemProgram) -> Iterator[Reason]:
     counts = (inputs.images, inputs.rows, inputs.cols, program.outputs.rows, program.outputs.cols, program.weight_beats)
     yield "program", max(counts), (1 << COUNT_BITS) - 1, "images, rows, columns or beats of a tile", remedy
     yield "program", program.scale_beats, (1 << COUNT_BITS) - 1, "beats of scales", remedy
-    pixel = channel_beats(layer, program.system, "inputs")
-    yield "program", pixel, (1 << COUNT_BITS) - 1, "beats of a pixel's input channels", remedy
+    for tensor, dim, whole in (("inputs", "C", layer.C), ("outputs", "K", layer.K)):  # tiles past the layer's end too
+        channels = _outside(program, "G") * sizes["G"] * whole + _outside(program, dim) * sizes[dim]
+        beats = -(-channels // program.system.beat_words(tensor))
+        yield "program", beats, (1 << COUNT_BITS) - 1, f"beats of a pixel's channels of {tensor}", remedy
     yield "program", max(layer.padding), (1 << COUNT_BITS) - 1, "rows or columns of padding", remedy
     beats = sum(tensor_beats(program, tensor) for tensor in TENSORS)
     yield "memory", beats, 1 << ADDRESS_BITS - 1, "beats of all tensors", "split the layer"

@@ -148,7 +148,10 @@ def test_limits_are_named():
 def test_what_the_fields_of_a_program_cannot_say_is_refused():
     system = SpatialSystem(named.weight_stationary(4, 3), Memory(8))
     wide = Layer("wide", K=1, C=1, P=1, Q=1, G=600_000)
-    assert "beats of a pixel's input channels" in limit(wide, system, (Loop("G", 60_000),), (Loop("G", 10),))
+    assert "beats of a pixel's channels of inputs" in limit(wide, system, (Loop("G", 60_000),), (Loop("G", 10),))
+    beyond = (Loop("K", 8), Loop("C", 1, 1, "rows"), Loop("K", 3, 1, "cols"))  # tiles past the end, that would count from 0 again
+    past = limit(Layer.gemm("few", M=1, N=4, K=1), system, (Loop("K", 40_000),), beyond)
+    assert "beats of a pixel's channels of outputs" in past
     padded = Layer("padded", K=1, C=1, P=1, Q=1, H=1, W=1, R=3, padding=(70_000, 0, 70_000, 0))
     assert "padding" in limit(padded, system, (), (Loop("R", 3),))
 
