@@ -17,7 +17,8 @@ from rtl.spatial.export import PORTS, top_name
 from sim.mutation.mutants import SELECT, Mutants, draw
 from sim.mutation.verdict import Verdict, order, verdicts
 from sim.runner import build, run
-from sim.spatial.cases import SpatialCase, directed_cases, random_cases
+from sim.spatial.cases import SpatialCase, random_cases
+from sim.spatial.directed import directed_cases
 from sim.spatial.long import LongLoop
 from sim.spatial.run import Pauses, stage
 from sim.spatial.verify import Known, golden

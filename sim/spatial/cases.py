@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -14,7 +13,7 @@ from dataflows.errors import CheckFailed
 from dataflows.feasible import InfeasibleError
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.spatial.array import MOST_INNER, MOST_OUTER, SpatialArray
-from dataflows.spatial.program import REDUCED, InnerLoop, OuterLoop, SpatialProgram, compile_spatial
+from dataflows.spatial.program import InnerLoop, OuterLoop, SpatialProgram, compile_spatial
 from dataflows.workload import Layer
 
 KINDS = {
@@ -26,7 +25,6 @@ MOST_MACS = 240
 MOST_MACS_PER_PE = 12
 MOST_STEPS = 600
 TRIES = 4000
-SEARCHES = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,51 +77,6 @@ def random_program(rng: Random, array: SpatialArray, kind: str) -> SpatialProgra
         if program.iterations * program.steps <= MOST_STEPS:
             return program
     raise CheckFailed(f"no {kind} layer was found that the array takes in {TRIES} tries: {array}")
-
-
-def directed_cases(array: SpatialArray, seed: int) -> list[SpatialCase]:
-    """Return cases of what is rare among random ones.
-
-    Outputs that leave unfinished and are visited again, with the loop of the visits at every place; several groups of outputs
-    on one port, whose tiles take several iterations.
-    """
-    rng, numpy_rng = Random(seed), np.random.default_rng(seed)
-    visits = _search(rng, array, lambda program: _visiting(program) is not None)
-    groups = [_search(rng, array, lambda program: program.slots > 1 and program.changes[2] > 0 and program.tiles("outputs") > 2)]
-    programs = [program for program in groups if program]
-    for at in range(MOST_OUTER) if visits else ():
-        programs += [moved] if (moved := _with_visits_at(visits, at, rng)) else []
-    return [
-        SpatialCase(f"directed_{number}", program, *random_operands(program, numpy_rng))
-        for number, program in enumerate(programs)
-    ]
-
-
-def _search(rng: Random, array: SpatialArray, wanted: Callable[[SpatialProgram], bool]) -> SpatialProgram | None:
-    """Draw programs until one is wanted; None if none comes."""
-    for number in range(SEARCHES):
-        try:
-            program = random_program(rng, array, list(KINDS)[number % len(KINDS)])
-        except CheckFailed:
-            continue
-        if wanted(program):
-            return program
-    return None
-
-
-def _visiting(program: SpatialProgram) -> int | None:
-    """Return the innermost loop that visits outputs again; None if there is none."""
-    places = (at for at, loop in enumerate(program.outer) if loop.dim in REDUCED and at > program.changes[2])
-    return next(places, None)
-
-
-def _with_visits_at(program: SpatialProgram, place: int, rng: Random) -> SpatialProgram | None:
-    """Pad a program so that the loop of its visits gets a place; None if too many loops are on one side of it."""
-    for _ in range(SEARCHES):
-        moved = padded(program, rng)
-        if moved.outer[place].extent > 1 and moved.outer[place].dim in REDUCED and place > moved.changes[2]:
-            return moved
-    return None
 
 
 def padded(program: SpatialProgram, rng: Random) -> SpatialProgram:
