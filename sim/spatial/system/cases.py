@@ -63,7 +63,8 @@ def random_program(rng: Random, system: SpatialSystem, kind: str) -> SystemProgr
             continue
         if program.array.iterations * program.array.steps <= MOST_STEPS:
             return program
-    raise CheckFailed(f"no {kind} layer was found that the system takes in {TRIES} tries: {system}")
+    remedy = "enlarge its buffers, its scale buffer (channels), or the storage in its PEs"
+    raise CheckFailed(f"{system.name}: no {kind} layer was found that it takes, in {TRIES:,} tries; {remedy}")
 
 
 def _widened(rng: Random, layer: Layer, system: SpatialSystem) -> Layer:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dataflows.arch import Memory
+from dataflows.errors import CheckFailed
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.spatial import named
 from dataflows.spatial.system.compile import compile_system
@@ -18,6 +19,7 @@ from rtl.spatial.system.export import verilog
 from rtl.spatial.system.top import ERROR_PROGRAM
 from sim.bench.bulk import Job, run_jobs
 from sim.spatial.arrays import NAMED
+from sim.spatial.system import cases as drawing
 from sim.spatial.system.cases import SystemCase
 from sim.spatial.system.image import memory_image, unpack_outputs
 from sim.spatial.system.systems import random_system, small
@@ -116,6 +118,13 @@ def test_a_tile_outside_the_image_leaves_the_other_half_alone():
     assert row < system.l2_words[1] < 2 * row  # the second of two skipped rows is behind the half
     case = SystemCase("edge", program, random_tensors(layer, np.random.default_rng(7), acc_bits=system.array.acc_bits))
     assert verify_cases(system, [case], simulator="icarus").passed
+
+
+def test_a_system_that_takes_no_layer_is_told_what_to_enlarge(monkeypatch):
+    monkeypatch.setattr(drawing, "TRIES", 3)
+    system = SpatialSystem(named.weight_stationary(4, 4), channels=1, name="tiny")
+    with pytest.raises(CheckFailed, match=r"^tiny: no conv layer .* enlarge its buffers"):
+        drawing.random_cases(system, 1, 0)
 
 
 @pytest.mark.rtl
