@@ -58,6 +58,7 @@ def parameters(acc: Design) -> tuple[tuple[str, int], ...]:
         ("bus_bytes", acc.memory.bus_bytes),
         ("pe_stages", acc.array.pe_stages),
         ("table_beats", acc.table_beats),
+        ("channelwise", int(acc.channelwise)),
     )
 
 

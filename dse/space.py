@@ -184,7 +184,8 @@ class Space:
     def _build(self, dataflow: str, rows: int, cols: int, lanes: int, tile_blocks: int, words: Words) -> Accelerator:
         bits, budget = self.budget.bits, self.budget
         array = Array(rows, cols, dataflow, input_bits=bits, weight_bits=bits, acc_bits=budget.acc_bits)  # type: ignore[arg-type]
-        return Accelerator(f"{dataflow}-{rows}x{cols}", array, budget.memory, post_lanes=lanes, tile_blocks=tile_blocks, **words)
+        name = f"{dataflow}-{rows}x{cols}"
+        return replace(Accelerator(name, array, budget.memory, post_lanes=lanes, tile_blocks=tile_blocks), **words)
 
     def _lack(self, dataflow: str) -> Infeasible:
         """Say what the smallest array is short of."""

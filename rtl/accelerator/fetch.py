@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
-from amaranth import Module, Signal
+from amaranth import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from dataflows.program import DENSE_FIELDS, FAMILY_DENSE, HEADER_WORDS, MAGIC, PROGRAM_WORDS, VERSION
+from dataflows.rounding import ROUNDINGS
+from dataflows.workload import OPS
 from rtl.accelerator.layouts import PROGRAM
 
 
@@ -21,6 +23,8 @@ class ProgramRegisters(wiring.Component):
         Width of the memory port.
     table_beats : int
         Beats of an activation table, behind those of a program that asks for one; 0: there are no tables.
+    channelwise : bool
+        Whether the accelerator has the path past the array.
 
     Members
     -------
@@ -35,13 +39,14 @@ class ProgramRegisters(wiring.Component):
     complete : Out(1)
         High from the cycle after the last beat, the table's if there is one, until `clear`.
     bad : Out(1)
-        The header is not one of this engine family; meaningful with `complete`.
+        The header is not one of this engine family, or the program asks for what this accelerator has not: an operation, a
+        rounding, a table; meaningful with `complete`.
     fields : Out(PROGRAM)
         Field values.
     """
 
-    def __init__(self, *, beat_bits: int, table_beats: int = 0) -> None:
-        self.beat_bits, self.table_beats = beat_bits, table_beats
+    def __init__(self, *, beat_bits: int, table_beats: int = 0, channelwise: bool = True) -> None:
+        self.beat_bits, self.table_beats, self.channelwise = beat_bits, table_beats, channelwise
         self.beats = math.ceil(PROGRAM_WORDS * 32 / beat_bits)
         super().__init__(
             {
@@ -59,8 +64,10 @@ class ProgramRegisters(wiring.Component):
         expected = {0: MAGIC, 1: FAMILY_DENSE << 16 | VERSION, 2: PROGRAM_WORDS}
         fetched, looked_up = Signal(), Signal()  # all of the program is here, all of the table
         self._table(m, fetched, looked_up)
+        other = Signal()  # another header
+        m.d.comb += self.bad.eq(other | self._unknown())
         with m.If(self.clear):
-            m.d.sync += [beat.eq(0), self.bad.eq(0), fetched.eq(0)]
+            m.d.sync += [beat.eq(0), other.eq(0), fetched.eq(0)]
         with m.Elif(self.valid & ~fetched):
             m.d.sync += [beat.eq(beat + 1), fetched.eq(beat == self.beats - 1)]
             with m.Switch(beat):
@@ -71,10 +78,16 @@ class ProgramRegisters(wiring.Component):
                             value = self.data.word_select(lane, 32)
                             if word < HEADER_WORDS:
                                 with m.If(value != expected[word]):
-                                    m.d.sync += self.bad.eq(1)
+                                    m.d.sync += other.eq(1)
                             elif word < PROGRAM_WORDS:
                                 m.d.sync += self.fields[names[word - HEADER_WORDS]].eq(value)
         return m
+
+    def _unknown(self) -> Value:
+        """Whether the fields ask for something that is not there."""
+        operations = len(OPS) if self.channelwise else 1
+        asks = (self.fields.op >= operations) | (self.fields.rounding >= len(ROUNDINGS))
+        return asks if self.table_beats else asks | self.fields.table
 
     def _table(self, m: Module, fetched: Signal, looked_up: Signal) -> None:
         """Pass the table on as it arrives."""

@@ -67,7 +67,10 @@ class AcceleratorTop(wiring.Component):
         m = Module()
         acc, shape = self.acc, self.acc.array
         beats = {name: acc.beats(getattr(acc, f"{name}_word_bits")) for name in ("scale", "weight", "input", "output")}
-        program = self._part(m, "program_registers", ProgramRegisters, beat_bits=acc.beat_bits, table_beats=acc.table_beats)
+        program = self._part(
+            m, "program_registers", ProgramRegisters, beat_bits=acc.beat_bits, table_beats=acc.table_beats,
+            channelwise=acc.channelwise,
+        )  # fmt: skip
         fetch = self._part(m, "fetch", Burst, module="burst")
         sequencer = self._part(m, "sequencer", Sequencer, input_beats=beats["input"])
         requests = self._part(m, "load_requests", LoadRequests, input_beats=beats["input"], modules=self.modules)

@@ -47,7 +47,7 @@ def _ends(op: GraphOp, stored: OpTensors, ranges: list[NDArray[np.int64]]) -> ND
     if layer.op == "mac" and stored.weights is not None:
         taps = stored.weights.reshape(len(stored.weights), -1).astype(np.int64)[..., None] * ranges[0]
         sums = np.stack((taps.min(axis=-1).sum(axis=1), taps.max(axis=-1).sum(axis=1)))
-        return sums if stored.bias is None else sums + stored.bias
+        return sums if stored.bias is None else sums + stored.bias.astype(np.int64)
     if layer.op == "add":
         first, second = (np.sort(each * factor) for each, factor in zip(ranges, op.coefficients, strict=True))
         return first + second

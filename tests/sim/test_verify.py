@@ -14,10 +14,12 @@ from dataflows.arch import Accelerator, Array, Memory
 from dataflows.counters import COUNTERS, PARAMETER_BASE, parameters
 from dataflows.counts import Counts, count
 from dataflows.errors import SpecError
+from dataflows.fields import DENSE_FIELDS
+from dataflows.program import HEADER_WORDS
 from dataflows.rounding import ROUNDINGS
 from dataflows.schedule import schedule
 from dataflows.tiling import Tiling
-from dataflows.workload import Layer
+from dataflows.workload import OPS, Layer
 from rtl.export import top_name, verilog
 from sim.bench.bulk import Job, run_jobs
 from sim.cases import LayerCase, random_cases
@@ -207,6 +209,26 @@ def test_program_that_is_none_is_refused() -> None:
         assert good.counters[PARAMETER_BASE + index] == value
     assert good.counters[0] == good.cycles
     assert len(COUNTERS) <= PARAMETER_BASE
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "value"),
+    [
+        ({}, "op", len(OPS)), ({}, "rounding", len(ROUNDINGS)),
+        ({"channelwise": False}, "op", OPS.index("add")), ({"table": False}, "table", 1),
+    ],
+)  # fmt: skip
+def test_program_that_asks_for_what_is_not_there_is_refused(changes: dict[str, bool], field: str, value: int) -> None:
+    acc = replace(small(3, 5, "ws"), **changes)
+    case = next(case for case in random_cases(acc, 60, 4) if case.layer.op == "mac" and not case.table)
+    image, where, _ = memory_image(case.layer, acc, case.tiling, case.tensors)
+    broken, names = image.copy(), [name for name, _bits in DENSE_FIELDS]
+    at = acc.memory.bus_bytes * where.program + 4 * (HEADER_WORDS + names.index(field))
+    broken.reshape(-1)[at] = value
+    dump = (where.outputs, where.end - where.outputs)
+    jobs = [Job("broken", broken, where.program, dump), Job("whole", image, where.program, dump, reset=False)]
+    bad, good = run_jobs(verilog(acc), acc.memory.bus_bytes, where.end, jobs, dut=top_name(acc))
+    assert (bad.error, bad.finished, good.error) == (1, True, 0)
 
 
 def test_layers_run_back_to_back_without_reset() -> None:
