@@ -4,7 +4,7 @@ OUT ?= out
 SPEC ?= examples/ocr-edge.yaml
 DESIGN ?= ws-16x16
 
-.PHONY: setup explore verilog cocotb dse test nightly matrix lint bench
+.PHONY: setup explore verilog cocotb dse test nightly matrix mutation lint bench
 
 setup:                    ## the README's two set-up commands
 	python3 -m venv .venv
@@ -25,11 +25,14 @@ dse:                      ## a short search, to see it work
 test:                     ## what CI runs
 	$(BIN)/python -m pytest -m "not nightly" -q -n auto --dist worksteal
 
-nightly: matrix           ## everything, long runs included
+nightly: matrix mutation  ## everything, long runs included
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 matrix:                   ## every kind of array on a real simulator; writes docs/verification.md
 	$(BIN)/python -m benchmarks.matrix
+
+mutation:                 ## mutants of the generated hardware against the benches; writes docs/verification-mutation.md
+	$(BIN)/python -m benchmarks.mutation
 
 lint:
 	$(BIN)/ruff check

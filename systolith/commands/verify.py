@@ -47,7 +47,7 @@ def verify(
     arch: ArchArgument, cases: Cases = 20, simulator: Which = Simulator.verilator, waves: Waves = None,
     bus: BusOption = "native", network: Network = None, images: Images = 1, json: Json = False, seed: Seed = 0,
 ) -> None:  # fmt: skip
-    """Run random convolutions and GEMMs on the Verilog; compare outputs, cycles and access counts.
+    """Run random layers of every kind on the Verilog; compare outputs, cycles and access counts.
 
     Behind AXI random pauses, failing memory and resets are tried too. With --network all operations of a quantised network run
     back to back behind AXI instead, and every tensor between them is compared.
