@@ -61,7 +61,11 @@ def finished(tensors: LayerTensors, acc: Accelerator, rng: np.random.Generator) 
         zeros = rng.integers(-entries // 2, entries // 2, 2)
         scales = 8 / entries * rng.uniform(0.5, 2, 2)
         table = activation_table(kind, acc.array.input_bits, scales[0], zeros[0], scales[1], zeros[1])
-    return replace(tensors, table=table, rounding=ROUNDINGS[rng.integers(len(ROUNDINGS))])
+    rounding = ROUNDINGS[rng.integers(len(ROUNDINGS))]
+    # Compilers scale multipliers up to full width; without that all bits of a product can decide how it rounds.
+    down = np.where(rng.random(tensors.shift.shape) < 0.25, rng.integers(0, np.maximum(tensors.shift, 1)), 0)
+    scaled = {"multiplier": tensors.multiplier >> down, "shift": tensors.shift - down}
+    return replace(tensors, table=table, rounding=rounding, **scaled)
 
 
 ARRAY_KINDS = ("gemm", "conv3x3", "conv1x1", "strided", "depthwise", "dilated", "grouped", "wide_padding", "gemv", "batch")

@@ -20,6 +20,7 @@ from rtl.library import Modules
 from sim.bench.bulk import Job, staged
 from sim.bench.top import PORTS, TOP, bench_verilog
 from sim.cases import LayerCase, random_cases
+from sim.large import large_cases
 from sim.mutation.mutants import SELECT, SELECT_BITS, Mutants, draw
 from sim.mutation.verdict import Verdict, order, verdicts
 from sim.runner import build, run
@@ -77,7 +78,7 @@ def accelerator_mutants(acc: Accelerator, number: int, seed: int, parts: Sequenc
 
 
 def accelerator_runs(acc: Accelerator, seed: int, number: int = MOST) -> list[tuple[Job, LayerCase, Schedule, np.ndarray, int]]:
-    """Return what `verify_layers` runs: on a regular memory, after a reset and without; on irregular ones; no program."""
+    """Return what `verify_layers` runs: on a regular memory, after a reset and without; on irregular ones; no program; large."""
     found = []
     for at, case in enumerate(_small_first(random_cases(acc, number, seed))):
         job, timing, golden = stage(case, acc, seed=seed + at)
@@ -90,6 +91,9 @@ def accelerator_runs(acc: Accelerator, seed: int, number: int = MOST) -> list[tu
     for at, memory in enumerate(IRREGULAR):
         for case in _small_first(random_cases(acc, number // 3, seed + 1 + at)):
             found.append((*_staged(case, acc, memory, seed + at), 0))
+    for case in large_cases(acc, seed):
+        job, timing, golden = stage(case, acc, seed=seed)
+        found.append((replace(job, timeout_cycles=timing.cycles + LATE), case, timing, golden, 0))
     return found
 
 

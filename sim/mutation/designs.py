@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from dataflows.arch import Accelerator, Array, Dataflow, Memory
 from dataflows.spatial import named
 from dataflows.spatial.array import SpatialArray
+from sim.large import with_large_buffers
 from sim.mutation import accelerator, arrays
 from sim.mutation.accelerator import ARRAY, CONTROL
 from sim.mutation.equivalence import Prover
@@ -49,9 +50,8 @@ class Design:
 
 
 def _accelerator(dataflow: Dataflow) -> Accelerator:
-    """Buffers small enough that most random layers need several tiles."""
-    array = Array(SIZE, SIZE, dataflow)
-    return Accelerator(f"{dataflow}_4x4", array, Memory(), input_words=192, weight_words=96, acc_words=48, post_lanes=2)
+    """Return a design with the largest buffers: its registers have no bits that `sim.large` cannot use."""
+    return with_large_buffers(Accelerator(f"{dataflow}_4x4", Array(SIZE, SIZE, dataflow), Memory(), post_lanes=2))
 
 
 FLOWS: tuple[Dataflow, ...] = ("ws", "os")

@@ -2,13 +2,14 @@
 
 One multiply-accumulate per iteration and the same words every time, so that the bench has nothing to do in between. Two
 extents per counter, 5555 and AAAA in hexadecimal and one, bring every bit of a counter, and of what it is compared with, to
-0 and to 1 where the other extent has it the other way round.
+0 and to 1 where the other extent has it the other way round. And all loops together, short, for the carries between them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 from dataflows.mapping import Level, Mapping
@@ -54,6 +55,10 @@ def long_loops(array: SpatialArray) -> Iterator[LongLoop]:
     base = compile_spatial(single, array, Mapping((Level("stream", ()), Level("pe", ()))))
     outer, inner = (OuterLoop("C", 1, 0),) * MOST_OUTER, (InnerLoop("C", 1, (0, 0, 0)),) * MOST_INNER
     base = replace(base, outer=outer, inner=inner, changes=(MOST_OUTER,) * 3)
+    loops = tuple(OuterLoop("C", 2 + at % 2, 0) for at in range(MOST_OUTER))
+    yield _long("all outer", replace(base, outer=loops, changes=(0, 0, MOST_OUTER)), prod(loop.extent for loop in loops))
+    loops = tuple(InnerLoop("C", 3 - at % 2, (0, 0, 0)) for at in range(MOST_INNER))
+    yield _long("all inner", replace(base, inner=loops), prod(loop.extent for loop in loops))
     for extent in (pattern % (LONGEST_INNER + 1) + 1 for pattern in PATTERNS):
         for at in range(MOST_INNER):
             loops = (*inner[:at], InnerLoop("C", extent, (0, 0, 0)), *inner[at + 1 :])
