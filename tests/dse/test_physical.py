@@ -85,7 +85,7 @@ def test_totals_are_modules_times_instances_and_what_yosys_adds_up():
     assert found.flip_flop_ge == pytest.approx(stat["sequential_area"])
     assert found.flip_flops == stat["num_cells_by_type"]["DFF"]
     assert set(found.blocks) == {"array", "buffers", "sequencer"}
-    assert found.multipliers == 4
+    assert found.multipliers == 4 + 2  # those of the PEs, and of the lanes past the array
     assert found.delay_ps == max(row.delay_ps for row in found.modules) > 0
     assert (folder / NETLIST).read_text().count("endmodule") == len(found.modules)
 
