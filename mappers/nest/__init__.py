@@ -1,0 +1,1 @@
+"""Mappers of loop nests on architectures (cost mode ``timeloop``)."""
