@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dataflows.errors import SpecError
 from dataflows.nest.rules import TENSORS
@@ -19,6 +20,8 @@ from dataflows.spatial.streams import port_words, sequence
 
 MOST_ITERATIONS = 30_000_000
 """Iterations of the outer loops that the recurrence is ready to walk."""
+FEWEST_PASSES = 3
+"""Passes of a loop that are walked in any case: the first, one to compare with, and the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,29 @@ class Gates:
     def drained(self, end: int) -> None:
         """Note the cycle in which a bank's last sum was called for."""
 
+    def looks_on(self, loop: int) -> bool:
+        """Whether nothing outside matters between the first and the last pass of the loops inside outer loop `loop`."""
+        return True
+
+    def skipped(self, times: tuple[int, int, int]) -> None:
+        """Note deliveries of weights and inputs, and drains, in passes that are not walked because all are alike."""
+
+
+class _Mark(NamedTuple):
+    """How things stand when a pass begins: times of the engines at work counted from the cycle in which compute is free."""
+
+    state: list[int | None]
+    free: int
+    wait_delivery: int
+    wait_bank: int
+    numbers: tuple[int, int, int]
+
 
 class ArrayRun:
     """The recurrence of an array.
+
+    It only adds and takes maxima, so that it does not depend on when it begins: once a pass of the loops inside an outer loop
+    ends as the one before did, all times later by the same, so do all that follow but the last, and they are not walked.
 
     Parameters
     ----------
@@ -115,6 +138,9 @@ class ArrayRun:
         What else the beginnings of deliveries and drains wait for.
     """
 
+    alike = True
+    """Whether all deliveries of a tensor are equally long."""
+
     def __init__(
         self, program: SpatialProgram, lengths: list[int], drain: int, begin: int = 0, gates: Gates | None = None
     ) -> None:
@@ -127,20 +153,22 @@ class ArrayRun:
         self.delivery_free = [self.begin, self.begin]
         self.drained: deque[int] = deque(maxlen=2)  # cycles in which compute sees a bank come free
         self.drain_free = self.begin
+        self.drains = 0
         self.wait_delivery = self.wait_bank = 0
 
     def finish(self) -> int:
         """Run to the end; return the cycle in which the last sum leaves its bank."""
-        program, free, last = self.program, self.begin, 0
-        counters = [0] * len(program.outer)
+        outer, changes, steps = self.program.outer, self.program.changes, self.program.steps
+        free, last = self.begin, 0
+        counters = [0] * len(outer)
         new = [True, True, True]
         advancing: int | None = None
-        for _ in range(program.iterations):
+        self.marks: list[_Mark | None] = [None] * len(outer)
+        while True:
             self.gates.iteration(advancing)
-            advancing = next((at for at, loop in enumerate(program.outer) if counters[at] < loop.extent - 1), None)
-            ends = [advancing is None or advancing >= change for change in program.changes]
-            begin = self._begin(free, new)
-            end = begin + program.steps - 1
+            advancing = next((at for at, loop in enumerate(outer) if counters[at] < loop.extent - 1), None)
+            ends = [advancing is None or advancing >= change for change in changes]
+            end = self._begin(free, new) + steps - 1
             for at in (0, 1):
                 if ends[at]:
                     self.released[at].append(end + 1)
@@ -148,10 +176,52 @@ class ArrayRun:
             if ends[2]:
                 last = self._drain(end + 1)
             free, new = end + 1, ends
-            if advancing is not None:
-                counters[:advancing] = [0] * advancing
-                counters[advancing] += 1
-        return last
+            if advancing is None:
+                return last
+            counters[:advancing] = [0] * advancing
+            self.marks[:advancing] = [None] * advancing
+            counters[advancing] += 1
+            if self.alike and outer[advancing].extent > FEWEST_PASSES:
+                left = outer[advancing].extent - 1 - counters[advancing]
+                skipped, free = self._skip(advancing, left, ends, free)
+                counters[advancing] += skipped
+
+    def _skip(self, loop: int, left: int, ends: list[bool], free: int) -> tuple[int, int]:
+        """Skip the `left` passes before the last one if the pass that has ended was like the one before it.
+
+        Returns the passes skipped and the cycle in which compute is free then. Engines of which nothing ends with a pass are not
+        used in it.
+        """
+        if not left or not self.gates.looks_on(loop):
+            return 0, free
+        state: list[int | None] = []
+        for at in (0, 1):
+            if ends[at]:
+                state += [self.delivery_free[at] - free, self.releases[at] - self.delivered[at], None]
+                state += [time - free for time in self.released[at]]
+        if ends[2]:
+            state += [self.drain_free - free, None, *(time - free for time in self.drained)]
+        mark = _Mark(state, free, self.wait_delivery, self.wait_bank, (self.delivered[0], self.delivered[1], self.drains))
+        before, self.marks[loop] = self.marks[loop], mark
+        if before is None or before.state != state:
+            return 0, free
+        later = left * (free - before.free)
+        for at in (0, 1):
+            if ends[at]:
+                self.delivery_free[at] += later
+                self.released[at] = deque((time + later for time in self.released[at]), maxlen=2)
+        if ends[2]:
+            self.drain_free += later
+            self.drained = deque((time + later for time in self.drained), maxlen=2)
+        self.wait_delivery += left * (mark.wait_delivery - before.wait_delivery)
+        self.wait_bank += left * (mark.wait_bank - before.wait_bank)
+        times = [left * (now - then) for now, then in zip(mark.numbers, before.numbers, strict=True)]
+        for at in (0, 1):
+            self.delivered[at] += times[at]
+            self.releases[at] += times[at]
+        self.drains += times[2]
+        self.gates.skipped((times[0], times[1], times[2]))
+        return left, free + later
 
     def _begin(self, free: int, new: list[bool]) -> int:
         """Return when compute begins an iteration; `free`: the cycle in which it could."""
@@ -184,6 +254,7 @@ class ArrayRun:
         begin = max(ready, self.drain_free, self.gates.may_drain())
         end = begin + self.drain_length - 1
         self.drain_free = end + 1
+        self.drains += 1
         self.drained.append(end + 1)
         self.gates.drained(end)
         return end
@@ -191,6 +262,8 @@ class ArrayRun:
 
 class LinkedRun(ArrayRun):
     """The recurrence of an array whose neighbours are linked: deliveries are as long as what they have to bring."""
+
+    alike = False
 
     def __init__(self, program: SpatialProgram, lengths: list[int], drain: int) -> None:
         super().__init__(program, lengths, drain)

@@ -176,6 +176,14 @@ class _Tiles(Gates):
         if self.count[2] % self.passes[2] == 0:
             self.summed.append(end + self.way_out)
 
+    def looks_on(self, loop: int) -> bool:
+        """Whether a loop runs inside the tiles: its first and last pass may begin and end one, those between do not."""
+        return loop < self.program.depth
+
+    def skipped(self, times: tuple[int, int, int]) -> None:
+        """Count deliveries and drains that were not walked."""
+        self.count = [number + more for number, more in zip(self.count, times, strict=True)]
+
     def flush(self) -> int:
         """Write the output tiles that are left; return the cycle of `done`."""
         for tile in range(len(self.freed), self.output_tiles):
