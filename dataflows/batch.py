@@ -44,6 +44,37 @@ class Figures:
     dram_beats: Ints
 
 
+@dataclass(frozen=True, slots=True)
+class Features:
+    """All that figures depend on, one entry per tiling; no figure falls when one of them grows.
+
+    So figures of features that are each too small bound those of the tilings from below (`mappers.boxes`).
+
+    Attributes
+    ----------
+    words : dict
+        Words fetched from DRAM of ``inputs``, ``weights``, ``scales``.
+    channel_tiles, c_tiles, pixel_tiles : ndarray, int64
+        Tiles over G, K and C; over C; over P and Q.
+    waves : ndarray, int64
+        Over all tiles of the output plane. Weight stationary: the longer of a tile's pixels and the array's rows. Output
+        stationary: groups of at most `rows` pixels. Channel by channel it is not looked at.
+    first_load, first_tile : ndarray, int64
+        Beats of program and first step; cycles in which the first output tile is issued.
+    last : ndarray, int64
+        Words of the last output tile.
+    """
+
+    words: dict[str, Ints]
+    channel_tiles: Ints
+    c_tiles: Ints
+    pixel_tiles: Ints
+    waves: Ints
+    first_load: Ints
+    first_tile: Ints
+    last: Ints
+
+
 class Batch:
     """Evaluate tilings of one layer on one accelerator.
 
@@ -84,7 +115,7 @@ class Batch:
 
     def figures(self, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints, order: tuple[str, ...]) -> Figures:
         """Evaluate tilings that share an order; the four arrays broadcast against each other."""
-        layer, acc, bk = self.layer, self.acc, self.blocking
+        layer, bk = self.layer, self.blocking
         k_blocks, full_c = np.minimum(blocks, self.block_total), np.minimum(c_blocks, bk.c_blocks)
         full_p, full_q = np.minimum(p, layer.P), np.minimum(q, layer.Q)
         block_tiles = -(-self.block_total // k_blocks)
@@ -94,27 +125,36 @@ class Batch:
             "G": block_tiles if self.walks_groups else bk.group_blocks, "K": 1 if self.walks_groups else block_tiles,
             "P": p_tiles, "Q": q_tiles,
         }  # fmt: skip
-        words = self._fetched(tiles, order, full_p, full_q)
-        channel_tiles, pixel_tiles = tiles["G"] * tiles["K"] * c_tiles, p_tiles * q_tiles
         edge_p, edge_q = layer.P - (p_tiles - 1) * full_p, layer.Q - (q_tiles - 1) * full_q
-        classes = (
-            ((p_tiles - 1) * (q_tiles - 1), full_p * full_q), (p_tiles - 1, full_p * edge_q),
-            (q_tiles - 1, edge_p * full_q), (np.int64(1), edge_p * edge_q),
-        )  # fmt: skip
+        return self.price(
+            Features(
+                words=self._fetched(tiles, order, full_p, full_q),
+                channel_tiles=tiles["G"] * tiles["K"] * c_tiles,
+                c_tiles=c_tiles,
+                pixel_tiles=p_tiles * q_tiles,
+                waves=self.waves(full_p, full_q),
+                first_load=self.first_load(k_blocks, full_c, full_p, full_q),
+                first_tile=self.first_tile(k_blocks, full_p * full_q, c_tiles),
+                last=(self.block_total - (block_tiles - 1) * k_blocks) * edge_p * edge_q,
+            )
+        )
+
+    def price(self, features: Features) -> Figures:
+        """Return the figures of tilings by their features."""
+        layer, acc, words, last = self.layer, self.acc, features.words, features.last
         if layer.op != "mac":
-            compute, energy = self._channelwise(pixel_tiles)
+            compute, energy = self._channelwise(features.pixel_tiles)
         elif not acc.array.outputs_stay:
-            compute, energy = self._weight_stationary(classes, channel_tiles, pixel_tiles)
+            compute, energy = self._weight_stationary(features)
         else:
-            compute, energy = self._output_stationary(classes, channel_tiles, pixel_tiles, c_tiles)
+            compute, energy = self._output_stationary(features)
         loads = sum((n * self.beats[tensor] for tensor, n in words.items()), np.int64(0))
         dram = loads + self.program_beats + self.outputs * self.beats["outputs"]
-        first = self._first_tile(k_blocks, full_p * full_q, c_tiles)
-        last = (self.block_total - (block_tiles - 1) * k_blocks) * edge_p * edge_q
-        alternate = turns(layer, acc, np.asarray(layer.N * channel_tiles * pixel_tiles), np.asarray(loads), compute)
+        steps = layer.N * features.channel_tiles * features.pixel_tiles
+        alternate = turns(layer, acc, np.asarray(steps), np.asarray(loads), compute)
         chain = np.maximum(
-            self._port(self._first_load(k_blocks, full_c, full_p, full_q))
-            + np.maximum(compute + last * acc.post_groups, first + self.outputs * acc.post_groups),
+            self._port(features.first_load)
+            + np.maximum(compute + last * acc.post_groups, features.first_tile + self.outputs * acc.post_groups),
             self.program_beats + alternate + last * acc.post_groups,
         ) + self._port(last * self.beats["outputs"])
         cycles = np.maximum(self._port(dram), chain)
@@ -124,12 +164,24 @@ class Batch:
         energy = energy + self.fixed_pj + sum(self.rate.leakage.values()) * cycles
         return Figures(*np.broadcast_arrays(cycles, energy, compute, dram))
 
+    def waves(self, p: Ints, q: Ints) -> Ints:
+        """Return `Features.waves` of tiles of p x q outputs."""
+        layer, rows = self.layer, self.acc.array.rows
+        p_tiles, q_tiles = -(-layer.P // p), -(-layer.Q // q)
+        edge_p, edge_q = layer.P - (p_tiles - 1) * p, layer.Q - (q_tiles - 1) * q
+        classes = (
+            ((p_tiles - 1) * (q_tiles - 1), p * q), (p_tiles - 1, p * edge_q), (q_tiles - 1, edge_p * q),
+            (np.int64(1), edge_p * edge_q),
+        )  # fmt: skip
+        stay = self.acc.array.outputs_stay
+        return np.asarray(sum(n * (-(-pixels // rows) if stay else np.maximum(pixels, rows)) for n, pixels in classes))
+
     def _fetched(self, tiles: dict, order: tuple[str, ...], p: Ints, q: Ints) -> dict[str, Ints]:
         """Words fetched from DRAM per tensor: the whole tensor times the irrelevant loops that repeat it."""
         layer, bk = self.layer, self.blocking
         planes = layer.N * bk.group_blocks * bk.c_blocks
         whole = {
-            "inputs": planes * self._windows(0, p) * self._windows(1, q),
+            "inputs": planes * self.windows(0, p) * self.windows(1, q),
             "weights": self.one.weight_words,
             "scales": self.out_blocks * self.acc.post_groups,
         }
@@ -142,8 +194,8 @@ class Batch:
                     whole[tensor] = whole[tensor] * np.where(moved, tiles[dim], 1)
         return whole
 
-    def _windows(self, axis: int, tile: Ints) -> Ints:
-        """Input rows or columns of all tiles of one pass; ends minus starts, both clipped to the image."""
+    def windows(self, axis: int, tile: Ints) -> Ints:
+        """Return input rows or columns of all tiles of one pass: ends minus starts, both clipped to the image."""
         layer = self.layer
         size, outputs = ((layer.H, layer.P), (layer.W, layer.Q))[axis]
         tiles = -(-outputs // tile)
@@ -153,7 +205,8 @@ class Batch:
         ends = _clipped(reach, advance, tiles - 1, size) + np.clip(whole, 0, size)
         return ends - _clipped(np.asarray(-pad), advance, tiles, size)
 
-    def _first_load(self, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints) -> Ints:
+    def first_load(self, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints) -> Ints:
+        """Return the beats of program and first step, for sizes no larger than the layer."""
         layer = self.layer
         rows, cols = (
             np.clip(window(layer, axis, 1) + (tile - 1) * layer.stride[axis] - layer.padding[axis], 0, size)
@@ -164,7 +217,8 @@ class Batch:
         inputs = (blocks if self.walks_groups else c_blocks) * (rows * cols * self.beats["inputs"])
         return inputs + weights + scales + self.program_beats
 
-    def _first_tile(self, blocks: Ints, pixels: Ints, c_tiles: Ints) -> Ints:
+    def first_tile(self, blocks: Ints, pixels: Ints, c_tiles: Ints) -> Ints:
+        """Return the cycles in which the first output tile is issued, all its C tiles."""
         rows = self.acc.array.rows
         folds = blocks * (self.blocking.c_blocks * self.layer.R * self.layer.S)
         if self.layer.op != "mac":
@@ -176,9 +230,9 @@ class Batch:
     def _port(self, beats: Ints | np.int64) -> Ints:
         return np.asarray((beats - 1) * self.acc.memory.interval + 1)
 
-    def _weight_stationary(self, classes: tuple, channel_tiles: Ints, pixel_tiles: Ints) -> tuple[Ints, Any]:
+    def _weight_stationary(self, features: Features) -> tuple[Ints, Any]:
         layer, rate, rows = self.layer, self.rate, self.acc.array.rows
-        longest = sum(n * np.maximum(pixels, rows) for n, pixels in classes)
+        pixel_tiles, channel_tiles, longest = features.pixel_tiles, features.channel_tiles, features.waves
         compute = layer.N * (channel_tiles * (pixel_tiles * rows + layer.P * layer.Q) + (self.folds - channel_tiles) * longest)
         array, cols = self.acc.array, self.acc.array.cols
         slots = layer.N * self.folds * layer.P * layer.Q
@@ -202,10 +256,10 @@ class Batch:
         energy = factors * rate.levels["weight_buffer"][0] + words * sum(rate.levels["accumulator"]) + lanes_pj
         return np.broadcast_to(np.int64(words), np.shape(pixel_tiles)), energy
 
-    def _output_stationary(self, classes: tuple, channel_tiles: Ints, pixel_tiles: Ints, c_tiles: Ints) -> tuple[Ints, Floats]:
+    def _output_stationary(self, features: Features) -> tuple[Ints, Any]:
         layer, rate, rows = self.layer, self.rate, self.acc.array.rows
-        pixel_blocks = layer.N * sum(n * -(-pixels // rows) for n, pixels in classes)
-        compute = pixel_blocks * (self.folds * rows) + layer.N * channel_tiles * pixel_tiles * rows
+        pixel_blocks, c_tiles = layer.N * features.waves, features.c_tiles
+        compute = pixel_blocks * (self.folds * rows) + layer.N * features.channel_tiles * features.pixel_tiles * rows
         array, cols = self.acc.array, self.acc.array.cols
         slots = pixel_blocks * (self.folds * rows)
         slot_pj = (
