@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -70,50 +71,123 @@ def test_the_printed_latencies_of_conv4_and_conv5_bound_every_rule_for_a_pass():
     assert (parts["load"] + parts["window"], int(most)) == (702, 715)
 
 
+def streamed(parts):
+    return max(parts["mac"], parts["sums"], parts["inputs"])
+
+
 def first_sums(by, layer, rows, parts):
     """The first sums of every row come in before the first windows, 4 words a cycle."""
-    return parts["load"] + parts["window"] + by.p * by.t * rows / 4 + max(parts["mac"], parts["sums"], parts["inputs"])
+    return parts["load"] + parts["window"] + by.p * by.t * rows / 4 + streamed(parts)
 
 
 def climbing(by, layer, rows, parts):
     """The last sums climb the PEs of a column one word a cycle."""
-    return parts["load"] + parts["window"] + by.p * layer.R * by.r + max(parts["mac"], parts["sums"], parts["inputs"])
+    return parts["load"] + parts["window"] + by.p * layer.R * by.r + streamed(parts)
+
+
+def climbing_by_fours(by, layer, rows, parts):
+    """The last sums climb the PEs of a column over the local network, 4 words a cycle."""
+    return parts["load"] + parts["window"] + by.p * layer.R * by.r / 4 + streamed(parts)
+
+
+def pipelines(by, layer, rows, parts):
+    """The last sums climb the PEs of a column through a pipeline of three stages each."""
+    return parts["load"] + parts["window"] + 3 * layer.R * by.r + streamed(parts)
+
+
+def windows_behind_filters(by, layer, rows, parts):
+    """Filters and inputs have networks of their own: the first windows come in beside the filters."""
+    return max(parts["load"], parts["window"]) + streamed(parts)
+
+
+def windows_word_by_word(by, layer, rows, parts):
+    """A PE starts with its first input word; what the first window waits is the network's lag behind the products."""
+    column = max(Shape(layer).height(rows) * by.q * by.r - by.p * by.q, 0)
+    return parts["load"] + layer.S * column + streamed(parts)
+
+
+def windows_of_every_image(by, layer, rows, parts):
+    """The input scratchpads start anew with every image of the pass."""
+    return parts["load"] + by.n * parts["window"] + streamed(parts)
+
+
+def slowed(by, layer, parts, shift):
+    """Stream when a sum that comes in takes a cycle of the adder: one more for every q S products."""
+    return max(parts["mac"] * (1 + 1 / (by.q * layer.S)) + shift, parts["sums"], parts["inputs"])
 
 
 def shared_adder(by, layer, rows, parts):
-    """A sum that comes in takes a cycle of the adder: one more for every q S products."""
-    slower = parts["mac"] * (1 + 1 / (by.q * layer.S))
-    return parts["load"] + parts["window"] + max(slower, parts["sums"], parts["inputs"])
+    return parts["load"] + parts["window"] + slowed(by, layer, parts, 0)
 
 
 def shared_adder_hidden_windows(by, layer, rows, parts):
-    """The same with the first windows behind the filters."""
-    slower = parts["mac"] * (1 + 1 / (by.q * layer.S))
-    return parts["load"] + max(slower, parts["sums"], parts["inputs"])
+    return parts["load"] + slowed(by, layer, parts, 0)
+
+
+def shared_adder_alone(by, layer, rows, parts):
+    return slowed(by, layer, parts, 0)
+
+
+def shared_adder_and_shift(by, layer, rows, parts):
+    """Public Verilog of the PE: besides, the window is shifted a word a cycle while nothing is multiplied."""
+    return slowed(by, layer, parts, by.n * layer.Q * by.q * layer.stride[1])
+
+
+def staircase(by, layer, rows, parts):
+    """A PE's first product is added to the sum from below: PEs of a column start one after the other."""
+    return parts["load"] + staircase_alone(by, layer, rows, parts)
+
+
+def staircase_alone(by, layer, rows, parts):
+    """The same with the filters loaded into PEs that wait."""
+    return (layer.R * by.r - 1) * (by.q * layer.S - 1) * by.p + streamed(parts)
 
 
 # Differences from the printed latencies in percent, CONV1 to CONV5; docs/published-machines.md has them.
 OTHER_RULES = {
     first_sums: (-3.3, -3.3, 3.8, -0.5, 6.2),
     climbing: (-2.2, -3.8, 2.3, -0.6, 6.1),
+    climbing_by_fours: (-3.4, -5.0, 2.0, -1.4, 5.1),
+    pipelines: (-3.5, -5.1, 2.0, -1.5, 5.1),
+    windows_behind_filters: (-7.1, -9.3, 0.3, -5.0, 1.4),
+    windows_word_by_word: (-5.3, -8.5, 0.3, -3.4, 3.0),
+    windows_of_every_image: (-3.8, -5.4, 6.7, 8.0, 15.2),
     shared_adder: (3.9, 3.1, 1.9, 8.3, 15.5),
     shared_adder_hidden_windows: (0.6, -3.0, 0.3, 5.0, 12.0),
+    shared_adder_alone: (-7.8, -6.9, -4.7, -0.2, 6.5),
+    shared_adder_and_shift: (-5.9, -5.8, -2.9, 1.7, 8.5),
+    staircase: (6.9, -0.2, 3.4, 2.7, 9.6),
 }
 
 
-@pytest.mark.parametrize("rule", OTHER_RULES, ids=lambda rule: rule.__name__)
-def test_what_the_paper_names_beyond_our_rule_brings_conv2_in_and_conv5_out(rule):
+def differences(rule, layers, published_ms):
+    """Return how far a rule for a pass is from printed latencies, in percent."""
     found = []
-    for name, row in PUBLISHED.items():
-        layer, by = ALEXNET[name], published(ALEXNET[name])
+    for name, latency in published_ms.items():
+        layer, by = layers[name], chip.chosen(layers[name])
         filters, channels, images, _ = chip.rounds(layer, by)
         total = sum(
             layer.G * filters * channels * images * number * rule(by, layer, rows, chip.pass_cycles(layer, by, rows))
             for rows, number in Shape(layer).strips(by.e)
         )
-        found.append(100 * (total / 200e3 / row[-1] - 1))
+        found.append(100 * (total / 200e3 / latency - 1))
+    return found
+
+
+@pytest.mark.parametrize("rule", OTHER_RULES, ids=lambda rule: rule.__name__)
+def test_no_other_rule_for_a_pass_meets_all_of_alexnet(rule):
+    found = differences(rule, ALEXNET, {name: row[-1] for name, row in PUBLISHED.items()})
     assert found == pytest.approx(OTHER_RULES[rule], abs=0.06)
-    assert abs(found[1]) < 5 < abs(found[4])
+    assert max(abs(each) for each in found) > 5
+
+
+def test_a_staircase_that_hides_the_filters_meets_alexnet_and_not_vgg():
+    """The one rule that meets AlexNet. Nothing in the paper says it: there a pass starts with its filters, and sums of a PE's
+    own products meet the sum from below after them."""
+    found = differences(staircase_alone, ALEXNET, {name: row[-1] for name, row in PUBLISHED.items()})
+    assert found == pytest.approx((-1.6, -4.1, -1.6, -2.5, 4.0), abs=0.06)
+    found = differences(staircase_alone, VGG16, {name: row[1] for name, row in VGG_ROWS.items()})
+    assert found == pytest.approx((-4.8, -4.8, -4.7, -0.7, -0.7, -3.2, -3.1, -5.6, -5.6), abs=0.06)
 
 
 def test_all_of_alexnet_takes_as_long_as_printed():
@@ -131,6 +205,17 @@ def test_the_buffer_traffic_of_conv3_belongs_to_the_mapping_of_conv4():
     assert figures["passes"] == 516
     assert figures["ms_at_200_mhz"] == pytest.approx(21.8, rel=0.05)
     assert chip.cost(layer).figures["glb_mb"] == pytest.approx(69.2, rel=0.01)
+
+
+def test_no_other_mapping_of_conv3_gives_the_printed_buffer_traffic():
+    """Of all that keep 156 PEs busy. How many sums or images stay in the buffer does not count."""
+    layer, found = ALEXNET["conv3"], set()
+    for p, q in product(range(1, 25), range(1, 5)):
+        for r, t in ((1, 4), (2, 2), (4, 1)):
+            by = RowStationary(p * t, 1, 13, p, q, r, t)
+            if not violations(Shape(layer), by) and abs(chip.traffic(layer, by).buffer_bytes / 50.2e6 - 1) < 0.01:
+                found.add((q, r, t))
+    assert found == {(3, 2, 2)}
 
 
 @pytest.mark.parametrize(("name", "cycles", "ms"), [("conv1", 9680, 13.94), ("conv3", 9984, 19.17), ("conv4", 7488, 14.38)])
