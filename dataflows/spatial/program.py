@@ -163,16 +163,14 @@ def violations(program: SpatialProgram) -> list[Infeasible]:
         words = math.prod(tile_extents(nest, tensor))
         need(f"pe.{tensor}", words, room, "words", "move loops of the PEs outward, or give the PEs more storage")
     for tensor in TENSORS[:2]:
-        ends = [_along_fields(array, tensor, each) for each in positions(program, tensor)]
-        reach = [max(places) - min(places) + 1 for places in zip(*ends, strict=True)]
         remedy = "unroll less along the axes that share a port, or widen the tags"
-        need(f"tags of {tensor}", max(reach, default=1), (1 << array.tag_bits) - 1, "positions", remedy)
+        need(f"tags of {tensor}", reach(nest, array, tensor), (1 << array.tag_bits) - 1, "positions", remedy)
     need("sequencer", len(program.outer), MOST_OUTER, "outer loops", "merge loops of one dimension that follow each other")
     need("sequencer", len(program.inner), MOST_INNER, "inner loops", "merge loops of one dimension that follow each other")
     need("sequencer", max((o.extent for o in program.outer), default=1), LONGEST_OUTER, "iterations", "split the loop")
     need("sequencer", max((i.extent for i in program.inner), default=1), LONGEST_INNER, "iterations", "split the loop")
     for axis in array.ported("outputs"):
-        adds = math.prod(spread.extent for spread in _spreads(nest, axis) if spread.dim in REDUCED)
+        adds = math.prod(spread.extent for spread in spreads(nest, axis) if spread.dim in REDUCED)
         need(f"outputs on {axis.name}", adds, 1, "PEs that add", f"unroll N, G, K, P or Q on {axis.name}, or share its port")
     return found
 
@@ -195,20 +193,20 @@ def tile_extents(nest: Nest, tensor: str) -> Coordinates:
 def offsets(nest: Nest, axis: SpatialAxis, index: int) -> dict[str, int] | None:
     """Return what index `index` of an axis adds to the loop indices; None beyond the part that the mapping uses."""
     found: dict[str, int] = {}
-    for spread in _spreads(nest, axis):
+    for spread in spreads(nest, axis):
         index, digit = divmod(index, spread.extent)
         found[spread.dim] = found.get(spread.dim, 0) + digit * spread.step
     return None if index else found
 
 
-def positions(program: SpatialProgram, tensor: str) -> Iterator[Coordinates]:
-    """Yield first and last coordinates of all tiles that one port feeds, from the port's own on."""
-    array, extents = program.array, tile_extents(program.nest, tensor)
-    for places in product(*(range(axis.size) for axis in array.shared(tensor))):
-        first = base_at(program.nest, array.shared(tensor), places, tensor)
-        if first is not None:
-            yield first
-            yield tuple(begin + extent - 1 for begin, extent in zip(first, extents, strict=True))
+def reach(nest: Nest, array: SpatialArray, tensor: str) -> int:
+    """Return the most positions along a coordinate that the tiles of the PEs of one port spread over."""
+    reached = tile_extents(nest, tensor)
+    for axis in array.shared(tensor):
+        for spread in spreads(nest, axis):
+            last = base(nest.layer, tensor, {spread.dim: (spread.extent - 1) * spread.step})
+            reached = tuple(positions + more for positions, more in zip(reached, last, strict=True))
+    return max(_along_fields(array, tensor, reached), default=1)
 
 
 def lane_base(program: SpatialProgram, tensor: str, lane: Place) -> Coordinates | None:
@@ -228,14 +226,14 @@ def base_at(nest: Nest, axes: list[SpatialAxis], places: Place, tensor: str) -> 
     return base(nest.layer, tensor, total)
 
 
-def _spreads(nest: Nest, axis: SpatialAxis) -> list[Spread]:
+def spreads(nest: Nest, axis: SpatialAxis) -> list[Spread]:
     """Loops along one axis, innermost first."""
     return [spread for spread in nest.spreads[1] if spread.axis == axis.name]
 
 
 def _groups(nest: Nest, axis: SpatialAxis) -> int:
     """Return the groups of outputs along one axis."""
-    return math.prod(spread.extent for spread in _spreads(nest, axis) if spread.dim in RELEVANT["outputs"])
+    return math.prod(spread.extent for spread in spreads(nest, axis) if spread.dim in RELEVANT["outputs"])
 
 
 def _tag(nest: Nest, array: SpatialArray, place: Place) -> Tag:
@@ -245,7 +243,7 @@ def _tag(nest: Nest, array: SpatialArray, place: Place) -> Tag:
     slot, weight = 0, 1
     for axis in array.shared("outputs"):
         index = at[axis.name]
-        for spread in _spreads(nest, axis):
+        for spread in spreads(nest, axis):
             index, digit = divmod(index, spread.extent)
             if spread.dim in RELEVANT["outputs"]:
                 slot += digit * weight

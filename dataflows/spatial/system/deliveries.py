@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from itertools import product
 
 from dataflows.nest.rules import RELEVANT
-from dataflows.spatial.program import SpatialProgram, base_at, tile_extents
+from dataflows.spatial.program import SpatialProgram, base, spreads, tile_extents
 from dataflows.spatial.system.nests import regular
 
 
@@ -21,12 +20,13 @@ def places(program: SpatialProgram, tensor: str) -> list[list[int]]:
 
     Every coordinate is moved by loops of its own, so that the union of the tiles of all PEs of a port is a product.
     """
-    shared, extents = program.array.shared(tensor), tile_extents(program.nest, tensor)
-    found: list[set[int]] = [set() for _ in extents]
-    for at in product(*(range(axis.size) for axis in shared)):
-        first = base_at(program.nest, shared, at, tensor)
-        for into, begin, extent in zip(found, first or (), extents, strict=bool(first)):
-            into.update(range(begin, begin + extent))
+    found = [set(range(extent)) for extent in tile_extents(program.nest, tensor)]
+    for axis in program.array.shared(tensor):
+        for spread in spreads(program.nest, axis):
+            step = base(program.layer, tensor, {spread.dim: spread.step})
+            for at, apart in enumerate(step):
+                if apart:
+                    found[at] = {place + index * apart for place in found[at] for index in range(spread.extent)}
     return [sorted(each) for each in found]
 
 
