@@ -8,14 +8,16 @@ from typing import Any
 from dataflows.mapping import Mapping
 from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.rules import TENSORS
-from dataflows.spatial.cost import cost_of
-from dataflows.spatial.program import tile_extents
+from dataflows.spatial.program import SpatialProgram, tile_extents
 from dataflows.spatial.system.compile import compile_system
 from dataflows.spatial.system.counts import count
+from dataflows.spatial.system.deliveries import delivery_length
+from dataflows.spatial.system.energy import Ports, area_by_part, energy_by_level, events, ports_of
 from dataflows.spatial.system.placement import place_layer
 from dataflows.spatial.system.program import SystemProgram
-from dataflows.spatial.system.schedule import schedule
+from dataflows.spatial.system.schedule import SystemSchedule, schedule
 from dataflows.spatial.system.spec import SpatialSystem
+from dataflows.tech import Technology, technology
 from dataflows.workload import Layer
 
 MODE = "system"
@@ -29,7 +31,9 @@ def architecture(system: SpatialSystem) -> Architecture:
     return Architecture(system.name, (dram, *inside.levels), mac_pj=0.0, psum_bits=system.array.acc_bits)
 
 
-def evaluate(layer: Layer, system: SpatialSystem, mapping: Mapping, program_beats: int) -> dict[str, Any]:
+def evaluate(
+    layer: Layer, system: SpatialSystem, mapping: Mapping, program_beats: int, tech: Technology | None = None
+) -> dict[str, Any]:
     """Cost one layer; return the JSON form.
 
     Parameters
@@ -38,6 +42,8 @@ def evaluate(layer: Layer, system: SpatialSystem, mapping: Mapping, program_beat
         What runs where and how, levels ``dram``, ``stream`` and ``pe``.
     program_beats : int
         Beats of a program of this system and its tags.
+    tech : Technology, optional
+        Energy and area table; 45 nm by default.
 
     Raises
     ------
@@ -46,21 +52,48 @@ def evaluate(layer: Layer, system: SpatialSystem, mapping: Mapping, program_beat
     InfeasibleError
         For limits of array or buffers that the mapping exceeds.
     """
-    program = compile_system(layer, system, mapping)
+    return cost_of(compile_system(layer, system, mapping), program_beats, tech or technology())
+
+
+def cost_of(program: SystemProgram, program_beats: int, tech: Technology) -> dict[str, Any]:
+    """Cost a compiled program; see `evaluate`."""
+    layer, system = program.layer, program.system
     timing = schedule(program, place_layer(program, program_beats))
     counters = count(program, timing, program_beats)
-    active = sum(tag.active for tag in program.array.tags.values())
+    ports = ports_of(program.array)
     beats = sum(value for name, value in counters.items() if name.startswith("dram_"))
     times = {"compute": timing.array_busy, "memory": beats * system.memory.interval, "post": timing.post_busy}
-    inside = cost_of(program.array)
-    times |= {f"{tensor} ports": inside.times[tensor] for tensor in TENSORS}
+    deliveries = port_cycles(program.array)
+    times |= {f"{tensor} ports": deliveries[tensor] for tensor in TENSORS}
     bound = max(times, key=times.__getitem__)
+    spent = energy_by_level(happened(program, timing, counters, ports), system, tech)
+    energy = sum(sum(tensors.values()) for tensors in spent.values())
+    words = {tensor: deliveries[tensor] * ports.used[tensor] for tensor in TENSORS}
     return {
         "schema": SCHEMA, "layer": layer.name, "mode": MODE, "cycles": timing.cycles, "bound_cycles": times[bound],
-        "energy_pj": None, "area_um2": None, "macs": layer.macs, "padded_macs": timing.array_busy * active,
+        "energy_pj": energy, "edp": energy * timing.cycles, "area_um2": sum(area_by_part(system, tech).values()),
+        "energy_by_level": spent, "macs": layer.macs, "padded_macs": timing.array_busy * ports.active,
         "utilization": layer.macs / (timing.cycles * system.array.pes), "bound": bound, "cycles_by_limit": times,
-        "levels": _levels(program, counters, inside.words), "active_pes": active, "counters": counters, "check": None,
+        "levels": _levels(program, counters, words), "active_pes": ports.active, "counters": counters, "check": None,
+        "technology": tech.name,
     }  # fmt: skip
+
+
+def port_cycles(array: SpatialProgram) -> dict[str, int]:
+    """Return the cycles in which the ports of each tensor move words."""
+    found = {tensor: array.tiles(tensor) * delivery_length(array, tensor) for tensor in TENSORS[:2]}
+    return {**found, "outputs": array.tiles("outputs") * array.output_words * array.slots}
+
+
+def happened(program: SystemProgram, timing: SystemSchedule, counters: dict[str, int], ports: Ports) -> dict[str, int]:
+    """Return the events of a layer that cost energy (`dataflows.spatial.system.energy.events`)."""
+    array = program.array
+    beats = {name: counters[f"dram_{name}_reads"] for name in ("weights", "inputs", "program", "scales")}
+    exchanges = {tensor: array.tiles(tensor) * prod(tile_extents(array.nest, tensor)) for tensor in TENSORS[:2]}
+    return events(
+        program.system, ports, {**beats, "outputs": counters["dram_outputs_writes"]}, port_cycles(array), exchanges,
+        timing.array_busy, timing.post_busy, counters["accumulator_psums_updates"], timing.cycles,
+    )  # fmt: skip
 
 
 def _levels(program: SystemProgram, counters: dict[str, int], ports: dict[str, int]) -> dict[str, Any]:
