@@ -5,7 +5,7 @@ PyYAML keeps the last of two equal keys without a word; here the second is an er
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from dataflows.errors import SpecError
 
 Loc = tuple[str | int, ...]
 MOST_BYTES = 64 << 20
+TAG = "!"
+"""Key under which a mapping with a tag carries the tag's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,16 @@ def read_yaml(path: str | Path, what: str = "a YAML file") -> Document:
     return parse_yaml(read_text(path, what), str(path))
 
 
-def parse_yaml(text: str, source: str) -> Document:
-    """Parse YAML text; errors as for `read_yaml`, a syntax error with ``source:line:column``."""
+def parse_yaml(text: str, source: str, tags: Collection[str] = ()) -> Document:
+    """Parse YAML text; errors as for `read_yaml`, a syntax error with ``source:line:column``.
+
+    Mappings with one of the `tags` get a key `TAG` with the tag's name; other tags are refused.
+    """
     try:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
+        if root is not None and tags:
+            _untag(root, tags, set())
         lines = {} if root is None else dict(_lines(root, (), source, {}))
         data = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
@@ -91,6 +98,24 @@ def parse_yaml(text: str, source: str) -> Document:
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a control character, a date that does not exist, ...
         raise SpecError(source, str(error).splitlines()[0], "well-formed YAML", "correct the file") from None
     return Document(data, lines, source)
+
+
+def _untag(node: yaml.Node, tags: Collection[str], seen: set[int]) -> None:
+    """Turn tags of mappings into entries."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        for _, child in node.value:
+            _untag(child, tags, seen)
+        if node.tag in tags:
+            name = node.tag.removeprefix("!")
+            pair = [yaml.ScalarNode("tag:yaml.org,2002:str", word, node.start_mark, node.start_mark) for word in (TAG, name)]
+            node.value.append((pair[0], pair[1]))
+            node.tag = "tag:yaml.org,2002:map"
+    elif isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            _untag(child, tags, seen)
 
 
 def _lines(node: yaml.Node, path: Loc, file: str, finished: dict[int, bool]) -> Iterator[tuple[Loc, int]]:
