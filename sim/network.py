@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dataflows.arch import Accelerator
 from dataflows.axi import PAGE_BYTES, AxiOptions
 from dataflows.axi_schedule import AxiSchedule, queue_cycles
-from dataflows.compile.network import CompiledNetwork, compile_network
+from dataflows.compile.network import CompiledNetwork, compile_network, require_addresses
 from dataflows.compile.timing import op_cycles, op_schedules
 from dataflows.errors import CheckFailed, SpecError
 from dataflows.graph import Graph
@@ -141,6 +141,8 @@ def verify_network(
         raise SpecError("images", 0, "at least one image", "give inputs")
     acc = replace(acc, memory=replace(acc.memory, interval=1))  # what the bench's memory does
     maps = {keep: compile_network(graph, acc, tilings, keep_all=keep) for keep in (True, False)}
+    for compiled in maps.values():
+        require_addresses(compiled, axi, base_address(axi))
     runs = []
     for number, inputs in enumerate(images):
         if progress:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Literal
 
-from dataflows.errors import SpecError, suggestion
+from dataflows.errors import SpecError
 
 Use = Literal["map", "cost", "hardware", "verilog"]
 KINDS: dict[Use, tuple[str, ...]] = {
@@ -22,6 +23,9 @@ ONLY = {
     "systems": "can be costed with a mapping, generated, verified and synthesized",
     "arrays": "has no memory around it: it can be costed with a mapping, generated, verified and synthesized",
 }
+
+NEAR = 0.6
+"""Likeness from which a name is worth suggesting; at a half, nope is like unpu."""
 
 
 def names() -> dict[str, tuple[str, ...]]:
@@ -46,6 +50,16 @@ def names() -> dict[str, tuple[str, ...]]:
     }
 
 
+def _nearest(head: str, allowed: dict[str, tuple[str, ...]], found: dict[str, tuple[str, ...]]) -> str:
+    """Name the nearest of all names, and what can be done with it where the command does not take it."""
+    kinds = {name: kind for kind, known in (found | allowed).items() for name in known}
+    near = difflib.get_close_matches(head, list(kinds), n=1, cutoff=NEAR)
+    if not near:
+        return "see `systolith presets` and `engines`"
+    kind = kinds[near[0]]
+    return f"did you mean {near[0]!r}?" + ("" if kind in allowed else f" {near[0]} {ONLY[kind]}")
+
+
 def unknown(text: str, use: Use) -> SpecError:
     """Return the error for an architecture that a command does not take: what it takes, and the nearest name."""
     head, found = text.partition(":")[0].strip(), names()
@@ -53,10 +67,7 @@ def unknown(text: str, use: Use) -> SpecError:
     other = next((kind for kind, known in found.items() if kind not in allowed and head in known), None)
     if other:
         fix = f"{head} {ONLY[other]}"
-    else:  # names of other kinds only where none of these is near
-        fix = suggestion(head, [name for known in allowed.values() for name in known], "")
-        fix = fix or suggestion(
-            head, [name for known in found.values() for name in known], "see `systolith presets` and `engines`"
-        )
+    else:
+        fix = _nearest(head, allowed, found)
     listed = "; ".join(f"{kind}: {', '.join(known)}" for kind, known in allowed.items())
     return SpecError("architecture", text, f"{listed}; or a YAML file", fix)

@@ -36,6 +36,19 @@ def axi_options(text: str) -> AxiOptions | None:
     return AxiOptions(**{key: integer(value, f"{text}: {key}") for key, value in given.items()})
 
 
+def axi_for_network(text: str) -> AxiOptions:
+    """Read the ``--bus`` argument of a command on a whole network.
+
+    Raises
+    ------
+    SpecError
+        As `axi_options`, and for the native port.
+    """
+    if (axi := axi_options(text)) is None:
+        raise SpecError("--bus", text, "axi, which has the queue that a network needs", "leave --bus out, or give axi:...")
+    return axi
+
+
 def refuse_for_array(axi: AxiOptions | None) -> None:
     """Say that arrays alone have no memory port."""
     if axi is not None:

@@ -17,6 +17,7 @@ from systolith import console
 from systolith.commands import compile as compile_
 from systolith.commands import cost, explore, generate, listing, mapping, report, synthesize, verify
 from systolith.commands.common import INTERRUPTED
+from systolith.usage import usage
 
 DEBUG = "SYSTOLITH_DEBUG"
 
@@ -70,13 +71,6 @@ def run(command: Callable[[], Any], words: list[str]) -> int:
             traceback.print_exc()
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return _fail(f"internal error: {text}; set {DEBUG}=1 to see where", {"message": text, "internal": True}, 1, as_json)
-
-
-def usage(error: Any, words: list[str]) -> str:
-    """Return the message of a usage error in one line, with the value that was given to the option it names."""
-    text = " ".join(error.format_message().split())
-    option = next((name for name in getattr(getattr(error, "param", None), "opts", ()) if name in words[:-1]), None)
-    return f"{text}; found {words[words.index(option) + 1]!r}" if option else text
 
 
 def error_dict(error: SystolithError) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataflows.axi import AxiOptions
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
 from systolith import specs
-from systolith.bus import axi_options
+from systolith.bus import axi_for_network
 
 if TYPE_CHECKING:
     from mappers.base import Mapper, Objective
@@ -50,7 +50,7 @@ def network_design(
     InfeasibleError
         Layers that do not fit the design.
     """
-    acc, axi = specs.accelerator(design, "hardware"), axi_options(bus) or AxiOptions()
+    acc, axi = specs.accelerator(design, "hardware"), axi_for_network(bus)
     from dataflows.axi_schedule import axi_schedule
     from dataflows.compile.layout import require_chaining
     from dataflows.compile.network import layers_to_map

@@ -6,7 +6,6 @@ from typing import Any
 
 from dataflows.feasible import Infeasible, InfeasibleError
 from dataflows.floors import with_floors
-from dataflows.spatial.system.cost import architecture, evaluate
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.workload import Layer
 from systolith import console
@@ -24,6 +23,7 @@ def costs(layers: list[tuple[Layer, int]], system: SpatialSystem, argument: str)
     InfeasibleError
         With the reasons of all layers.
     """
+    from dataflows.spatial.system.cost import architecture, evaluate  # with NumPy, which --help can do without
     from rtl.spatial.system.pack import fetched_beats
 
     found = read(argument, [layer for layer, _ in layers], architecture(system))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dataflows.arch import Accelerator
+from dataflows.axi import AxiOptions
 from dataflows.compile.layout import as_run, check_operands, require_chaining
 from dataflows.compile.memory import Activations, Region, place_activations, place_in_order
 from dataflows.errors import SpecError
@@ -145,6 +146,25 @@ def compile_network(
         )
     ops = tuple(_compile(graph, acc, op, layers[op.layer.name], tilings[op.layer.name], placed, activations) for op in graph.ops)
     return CompiledNetwork(graph, acc, ops, Region(base, at - base), activations)
+
+
+def require_addresses(compiled: CompiledNetwork, axi: AxiOptions, first: int = 0) -> None:
+    """Refuse a memory map that ends beyond the byte addresses of the memory port.
+
+    Parameters
+    ----------
+    first : int
+        Byte address of beat 0.
+
+    Raises
+    ------
+    SpecError
+        With the bits that would do, where there can be so many.
+    """
+    end, reach = first + compiled.end * compiled.acc.memory.bus_bytes, 1 << axi.address_bits
+    if end > reach:
+        fix = f"use --bus axi:address_bits={(end - 1).bit_length()}, a smaller input, or do not keep all tensors"
+        raise SpecError(f"{compiled.graph.name}.memory", f"{end:,} bytes", f"{reach:,}: {axi.address_bits} address bits", fix)
 
 
 def refuse(reasons: list[Infeasible]) -> None:

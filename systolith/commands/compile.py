@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflows.errors import SpecError
 from systolith import console
-from systolith.bus import BusOption, axi_options
+from systolith.bus import BusOption, axi_for_network
 from systolith.commands.common import Json, NetworkArgument, Out, Seed, emit_json
 from systolith.commands.mapping import MapperName, Objective, What, Which, make
 from systolith.network_design import NetworkDesign, network_design
@@ -34,15 +33,15 @@ def compile_command(
 ) -> None:  # fmt: skip
     """Quantise and compile a network: memory image, memory map, programs as loop nests, and a C host."""
     started = time.perf_counter()
-    if axi_options(bus) is None:
-        raise SpecError("--bus", bus, "axi, which has the queue that a network needs", "leave --bus out, or give axi:...")
+    axi_for_network(bus)  # before any work
     with output_folder(output) as files, console.progress(f"compile {network}") as tick:
         tick(0, 2, f"quantise and map {network}")
         found = network_design(network, design, bus, mapper=make(mapper), objective=objective.value, seed=seed)
-        from dataflows.compile.network import compile_network
+        from dataflows.compile.network import compile_network, require_addresses
 
         tick(1, 2, f"compile {network}")
         compiled = compile_network(found.quantized.graph, found.acc, found.tilings, keep_all=keep_all)
+        require_addresses(compiled, found.axi)
         described = write_files(files, found, compiled)
     seconds = round(time.perf_counter() - started, 3)
     data = summary(described) | {"files": [str(output / name) for name in files], "seconds": seconds}

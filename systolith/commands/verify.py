@@ -14,7 +14,7 @@ from dataflows.errors import SpecError
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.system.spec import SpatialSystem
 from systolith import codec_spec, console, spatial_spec, specs, system_spec
-from systolith.bus import BusOption, axi_options, refuse_for_array
+from systolith.bus import axi_options, refuse_for_array
 from systolith.commands.common import ArchArgument, Json, Seed, emit_json
 from systolith.outdir import prepare
 
@@ -36,6 +36,15 @@ Which = Annotated[Simulator, typer.Option("--simulator", help="Simulator that ru
 Waves = Annotated[
     Path | None, typer.Option("--waves", metavar="FILE", help="Record a waveform here (VCD from Verilator, FST from Icarus).")
 ]
+Bus = Annotated[
+    str | None,
+    typer.Option(
+        "--bus",
+        metavar="BUS",
+        help="native: start, done and a memory port; axi[:queue_depth=8,...]: AXI4-Lite and AXI4. "
+        "Without it native, and axi with --network, which needs the queue.",
+    ),
+]
 Network = Annotated[
     str | None,
     typer.Option("--network", metavar="NETWORK", help="A preset or .onnx file: run the whole network."),
@@ -45,7 +54,7 @@ Images = Annotated[int, typer.Option("--images", min=1, max=10_000, help="Inputs
 
 def verify(
     arch: ArchArgument, cases: Cases = 20, simulator: Which = Simulator.verilator, waves: Waves = None,
-    bus: BusOption = "native", network: Network = None, images: Images = 1, json: Json = False, seed: Seed = 0,
+    bus: Bus = None, network: Network = None, images: Images = 1, json: Json = False, seed: Seed = 0,
 ) -> None:  # fmt: skip
     """Run random layers of every kind on the Verilog; compare outputs, cycles and access counts.
 
@@ -57,9 +66,9 @@ def verify(
             raise SpecError("--waves", str(waves), "no waves of whole networks", "leave out --network or --waves")
         from systolith.commands.verify_network import verify_network_command
 
-        verify_network_command(network, arch, bus, images, simulator.value, json=json, seed=seed)
+        verify_network_command(network, arch, bus or "axi", images, simulator.value, json=json, seed=seed)
         return
-    axi = axi_options(bus)
+    axi = axi_options(bus or "native")
     if (codec := codec_spec.find(arch)) is not None:
         codec_spec.refuse_for_codec(axi)
         _verify_codec(*codec, cases, simulator.value, waves, json=json, seed=seed)

@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from dataflows.errors import CheckFailed
 from dataflows.feasible import Infeasible, InfeasibleError
 from systolith import cli
-from systolith.outdir import output_folder
 
 LISTINGS = [["networks"], ["presets"], ["engines"], ["networks", "ocr_cls", "--coverage"], ["networks", "gemm:M=3,N=4,K=5"]]
 
@@ -187,22 +185,3 @@ def test_help_needs_no_heavy_library():
     code = "import sys; from systolith import cli; print(*{m.split('.')[0] for m in sys.modules} & {'onnx', 'amaranth', 'numpy'})"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""
-
-
-def test_a_failed_run_leaves_no_folder(folder):
-    def work() -> None:
-        with output_folder(folder / "x" / "y") as files:
-            files["a.txt"] = "text"
-            raise CheckFailed("no")
-
-    with pytest.raises(CheckFailed):
-        work()
-    assert list(folder.iterdir()) == []
-
-
-def test_a_finished_run_leaves_its_files(folder):
-    with output_folder(Path("x/y")) as files:
-        files["a.txt"] = "text"
-        files["sub/b.txt"] = "more"
-    assert Path("x/y/a.txt").read_text() == "text"
-    assert Path("x/y/sub/b.txt").read_text() == "more"

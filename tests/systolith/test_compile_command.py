@@ -87,6 +87,7 @@ WRONG = {
     "no graph": (["compile", "vgg16", "--design", DESIGN], 2, "a network with an ONNX file"),
     "no queue": (["compile", "tiny.onnx", "--design", DESIGN, "--bus", "native"], 2, "axi"),
     "no queue, before any work": (["compile", "absent.onnx", "--design", DESIGN, "--bus", "native"], 2, "axi"),
+    "no queue, verified": (["verify", DESIGN, "--network", "absent.onnx", "--bus", "native"], 2, "axi, which has the queue"),
     "narrow sums": (["compile", "tiny.onnx", "--design", f"{DESIGN},acc_bits=16"], 2, "acc_bits"),
     "no design": (["compile", "tiny.onnx", "--design", "wss-4x4"], 2, "wss-4x4"),
     "an array": (["compile", "tiny.onnx", "--design", "array_rs:rows=3,cols=4"], 2, "array_rs"),

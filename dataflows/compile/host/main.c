@@ -76,7 +76,9 @@ int main(int count, char **words)
     case NETWORK_OTHER_DESIGN:
         return fail("the accelerator at REGISTERS is another design");
     case NETWORK_BAD_ADDRESS:
-        return fail("MEMORY is no multiple of 4096");
+        return fail("MEMORY is no multiple of 4096, or beyond the addresses of the accelerator");
+    case NETWORK_TIMEOUT:
+        return fail("the accelerator does not come out of its reset");
     }
     uint8_t *image = read_file(words[4], NETWORK_IMAGE_BYTES);
     if (!image)
@@ -92,6 +94,10 @@ int main(int count, char **words)
     }
     uint32_t layer = 0;
     int code = network_run((uintptr_t)registers, &layer);
+    if (code == NETWORK_TIMEOUT) {
+        fprintf(stderr, "error: layer %" PRIu32 " does not end\n", layer);
+        return 1;
+    }
     if (code) {
         fprintf(stderr, "error: layer %" PRIu32 " failed with code %d\n", layer, code);
         return 1;

@@ -58,20 +58,55 @@ int32_t network_quantize(const struct network_tensor *t, float value)
     return (int32_t)(q >= low ? (q > high ? high : q) : low); /* not a number: low */
 }
 
+/* Copy to and from memory by whole aligned words of 32 bits, whatever way memory is mapped: memcpy and memset may use accesses that
+   device memory does not allow. `bytes` is a multiple of 4, as every beat is. */
+static void put_bytes(uint8_t *memory, const uint8_t *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 4) {
+        uint32_t value;
+        memcpy(&value, from + i, 4);
+        NETWORK_MEMORY_WRITE(memory + i, value);
+    }
+}
+
+static void get_bytes(const uint8_t *memory, uint8_t *to, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 4) {
+        uint32_t value = NETWORK_MEMORY_READ(memory + i);
+        memcpy(to + i, &value, 4);
+    }
+}
+
 void network_load(uint8_t *memory, const uint8_t *image)
 {
-    memcpy(memory + (size_t)NETWORK_IMAGE_BEAT * NETWORK_BEAT_BYTES, image, NETWORK_IMAGE_BYTES);
-    NETWORK_CLEAN(memory + (size_t)NETWORK_IMAGE_BEAT * NETWORK_BEAT_BYTES, NETWORK_IMAGE_BYTES);
+    uint8_t *to = memory + (size_t)NETWORK_IMAGE_BEAT * NETWORK_BEAT_BYTES;
+    put_bytes(to, image, NETWORK_IMAGE_BYTES);
+    NETWORK_CLEAN(to, NETWORK_IMAGE_BYTES);
+}
+
+/* Lanes of the block of channels that begins with channel c. */
+static uint32_t lanes_from(const struct network_tensor *t, uint32_t c)
+{
+    return t->channels - c < NETWORK_LANES ? t->channels - c : NETWORK_LANES;
+}
+
+/* Index of channel c of pixel (n, y, x) among a tensor's values. */
+static size_t value_index(const struct network_tensor *t, uint32_t n, uint32_t c, uint32_t y, uint32_t x)
+{
+    return (((size_t)n * t->channels + c) * t->height + y) * t->width + x;
 }
 
 void network_write(uint8_t *memory, const struct network_tensor *t, const float *values)
 {
-    memset(memory + (size_t)t->beat * NETWORK_BEAT_BYTES, 0, (size_t)t->beats * NETWORK_BEAT_BYTES);
     for (uint32_t n = 0; n < t->images; n++)
-        for (uint32_t c = 0; c < t->channels; c++)
+        for (uint32_t c = 0; c < t->channels; c += NETWORK_LANES)
             for (uint32_t y = 0; y < t->height; y++)
-                for (uint32_t x = 0; x < t->width; x++)
-                    put_lane(memory + word_offset(t, n, c, y, x), c % NETWORK_LANES, network_quantize(t, *values++));
+                for (uint32_t x = 0; x < t->width; x++) {
+                    uint8_t word[NETWORK_WORD_BYTES] = {0};
+                    for (uint32_t lane = 0; lane < lanes_from(t, c); lane++)
+                        put_lane(word, lane, network_quantize(t, values[value_index(t, n, c + lane, y, x)]));
+                    put_bytes(memory + word_offset(t, n, c, y, x), word, sizeof word);
+                }
     NETWORK_CLEAN(memory + (size_t)t->beat * NETWORK_BEAT_BYTES, (size_t)t->beats * NETWORK_BEAT_BYTES);
 }
 
@@ -79,44 +114,66 @@ void network_read(const uint8_t *memory, const struct network_tensor *t, float *
 {
     NETWORK_INVALIDATE(memory + (size_t)t->beat * NETWORK_BEAT_BYTES, (size_t)t->beats * NETWORK_BEAT_BYTES);
     for (uint32_t n = 0; n < t->images; n++)
-        for (uint32_t c = 0; c < t->channels; c++)
+        for (uint32_t c = 0; c < t->channels; c += NETWORK_LANES)
             for (uint32_t y = 0; y < t->height; y++)
                 for (uint32_t x = 0; x < t->width; x++) {
-                    int32_t q = get_lane(memory + word_offset(t, n, c, y, x), c % NETWORK_LANES);
-                    *values++ = (float)(t->scale * (double)(q - t->zero_point));
+                    uint8_t word[NETWORK_WORD_BYTES];
+                    get_bytes(memory + word_offset(t, n, c, y, x), word, sizeof word);
+                    for (uint32_t lane = 0; lane < lanes_from(t, c); lane++)
+                        values[value_index(t, n, c + lane, y, x)] = (float)(t->scale * (double)(get_lane(word, lane) - t->zero_point));
                 }
 }
 
 /* Give up what runs or waits; until this is over neither COMPLETED nor BASE may be touched. */
-static void reset(uintptr_t registers)
+static int reset(uintptr_t registers)
 {
     NETWORK_WRITE(registers + NETWORK_REG_CONTROL, NETWORK_CONTROL_SOFT_RESET);
-    while (NETWORK_READ(registers + NETWORK_REG_STATUS) & NETWORK_STATUS_BUSY)
-        ;
+    for (uint32_t polls = 0; polls < NETWORK_POLLS; polls++)
+        if (!(NETWORK_READ(registers + NETWORK_REG_STATUS) & NETWORK_STATUS_BUSY))
+            return 0;
+    return NETWORK_TIMEOUT;
+}
+
+/* Write BASE; whether the memory port has the address bits for it. */
+static int set_base(uintptr_t registers, uint64_t address)
+{
+    NETWORK_WRITE(registers + NETWORK_REG_BASE_LOW, (uint32_t)address & ~4095u);
+    NETWORK_WRITE(registers + NETWORK_REG_BASE_HIGH, (uint32_t)(address >> 32));
+    return NETWORK_READ(registers + NETWORK_REG_BASE_HIGH) == (uint32_t)(address >> 32);
 }
 
 int network_begin(uintptr_t registers, uint64_t memory_address)
 {
     static const uint32_t design[][2] = NETWORK_DESIGN_TABLE;
+    const uint64_t last = memory_address + (NETWORK_MEMORY_BYTES - 1u);
     if (NETWORK_READ(registers + NETWORK_REG_ID) != NETWORK_ID || NETWORK_READ(registers + NETWORK_REG_VERSION) != NETWORK_VERSION)
         return NETWORK_NO_DEVICE;
     for (size_t i = 0; i < sizeof design / sizeof *design; i++)
         if (NETWORK_READ(registers + design[i][0]) != design[i][1])
             return NETWORK_OTHER_DESIGN;
-    if (memory_address % 4096u)
+    if (memory_address % 4096u || last < memory_address)
         return NETWORK_BAD_ADDRESS;
-    reset(registers);
-    NETWORK_WRITE(registers + NETWORK_REG_BASE_LOW, (uint32_t)memory_address);
-    NETWORK_WRITE(registers + NETWORK_REG_BASE_HIGH, (uint32_t)(memory_address >> 32));
+    if (reset(registers))
+        return NETWORK_TIMEOUT;
+    if (!set_base(registers, last) || !set_base(registers, memory_address))
+        return NETWORK_BAD_ADDRESS;
     NETWORK_WRITE(registers + NETWORK_REG_INTERRUPT_ENABLE, NETWORK_STATUS_DONE | NETWORK_STATUS_ERROR);
     return 0;
+}
+
+/* End a run that failed. */
+static int failed(uintptr_t registers, int code, uint32_t *layer, uint32_t which)
+{
+    if (layer)
+        *layer = which;
+    return reset(registers) ? NETWORK_TIMEOUT : code;
 }
 
 int network_run(uintptr_t registers, uint32_t *layer)
 {
     NETWORK_FENCE();
     const uint32_t before = NETWORK_READ(registers + NETWORK_REG_COMPLETED);
-    uint32_t sent = 0;
+    uint32_t sent = 0, ended = 0, polls = 0;
     for (;;) {
         uint32_t room = NETWORK_READ(registers + NETWORK_REG_QUEUE_FREE);
         for (; room && sent < NETWORK_PROGRAMS; room--)
@@ -125,17 +182,20 @@ int network_run(uintptr_t registers, uint32_t *layer)
         uint32_t status = NETWORK_READ(registers + NETWORK_REG_STATUS);
         if (status & NETWORK_STATUS_ERROR) {
             int code = (int)(NETWORK_READ(registers + NETWORK_REG_ERROR) & NETWORK_ERROR_CODE);
-            if (layer) /* counted since reset */
-                *layer = NETWORK_READ(registers + NETWORK_REG_ERROR_INDEX) - before;
-            reset(registers);
-            return code;
+            uint32_t which = NETWORK_READ(registers + NETWORK_REG_ERROR_INDEX) - before; /* counted since reset */
+            return failed(registers, code, layer, which);
         }
         NETWORK_WRITE(registers + NETWORK_REG_STATUS, status & (NETWORK_STATUS_DONE | NETWORK_STATUS_EMPTY));
-        if (NETWORK_READ(registers + NETWORK_REG_COMPLETED) - before == NETWORK_PROGRAMS) {
+        uint32_t now = NETWORK_READ(registers + NETWORK_REG_COMPLETED) - before;
+        if (now == NETWORK_PROGRAMS) {
             NETWORK_WRITE(registers + NETWORK_REG_STATUS, NETWORK_STATUS_DONE | NETWORK_STATUS_EMPTY); /* came after the look */
             NETWORK_FENCE();
             return 0;
         }
+        polls = now == ended ? polls + 1u : 0u;
+        ended = now;
+        if (polls >= NETWORK_POLLS)
+            return failed(registers, NETWORK_TIMEOUT, layer, now);
     }
 }
 

@@ -105,11 +105,11 @@ def gcc(folder: Path, *words: str, strict: tuple[str, ...] = STRICT) -> None:
 class Library:
     """network.c as a shared library on a `Device`."""
 
-    def __init__(self, compiled: CompiledNetwork, folder: Path, device: Device) -> None:
+    def __init__(self, compiled: CompiledNetwork, folder: Path, device: Device, *more: str) -> None:
         write_host(compiled, folder)
         (folder / "hooks.h").write_text(HOOKS)
         (folder / "setter.c").write_text(SETTER)
-        gcc(folder, "-include", "hooks.h", "-shared", "-fPIC", "network.c", "setter.c", "-o", "host.so", "-lm")
+        gcc(folder, *more, "-include", "hooks.h", "-shared", "-fPIC", "network.c", "setter.c", "-o", "host.so", "-lm")
         self.library = ctypes.CDLL(str(folder / "host.so"))
         word = ctypes.c_uint32
         self.callbacks = ctypes.CFUNCTYPE(word, word)(device.read), ctypes.CFUNCTYPE(None, word, word)(device.write)
@@ -142,6 +142,64 @@ class Library:
         """Return the code and the layer that failed."""
         layer = ctypes.c_uint32(0xFFFF)
         return self.library.network_run(ctypes.c_size_t(0), ctypes.byref(layer)), layer.value
+
+
+class Stuck(Device):
+    """A device that stops doing anything: at a layer, or in its reset."""
+
+    stuck_at, never_resets = 2, False
+
+    def run_one(self) -> None:
+        if self.completed < self.stuck_at:
+            super().run_one()
+
+    def reset_on(self) -> None:
+        self.registers["status"] = 1
+        if not self.never_resets:
+            super().reset_on()
+
+
+# Memory that only the hooks reach, at an address where there is none: any other access ends the program.
+ALIGNED = """#include "network.h"
+#include <stdio.h>
+#include <stdlib.h>
+static uint32_t real[NETWORK_MEMORY_BYTES / 4];
+static uint32_t *at(uintptr_t address)
+{
+    if (address % 4 || address < 64 || address - 64 >= sizeof real)
+        exit(3);
+    return real + (address - 64) / 4;
+}
+uint32_t fake_load(uintptr_t address) { return *at(address); }
+void fake_store(uintptr_t address, uint32_t value) { *at(address) = value; }
+int main(void)
+{
+    static float values[4096];
+    static uint8_t image[NETWORK_IMAGE_BYTES];
+    uint8_t *memory = (uint8_t *)(uintptr_t)64;
+    const struct network_tensor *tensor = &network_inputs[0];
+    for (size_t i = 0; i < sizeof image; i++)
+        image[i] = (uint8_t)(i * 7);
+    for (size_t i = 0; i < network_elements(tensor); i++)
+        values[i] = (float)(tensor->scale * ((double)(i % 100) - 50.0 - tensor->zero_point));
+    network_load(memory, image);
+    network_write(memory, tensor, values);
+    network_read(memory, tensor, values);
+    for (size_t i = 0; i < network_elements(tensor); i++)
+        if ((int)(values[i] / (float)tensor->scale + (float)tensor->zero_point + 1000.5f) - 1000 != (int)(i % 100) - 50)
+            return 4;
+    for (size_t i = 0; i < sizeof image; i++)
+        if (((uint8_t *)real)[(size_t)NETWORK_IMAGE_BEAT * NETWORK_BEAT_BYTES + i] != image[i])
+            return 5;
+    return 0;
+}
+"""
+ALIGNED_HOOKS = """#include <stdint.h>
+extern uint32_t fake_load(uintptr_t);
+extern void fake_store(uintptr_t, uint32_t);
+#define NETWORK_MEMORY_READ(address) fake_load((uintptr_t)(address))
+#define NETWORK_MEMORY_WRITE(address, value) fake_store((uintptr_t)(address), (value))
+"""
 
 
 def stored(tensor: GraphTensor, values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -203,6 +261,55 @@ def test_the_host_reports_a_failed_layer_and_a_missing_device(tmp_path: Path) ->
     assert device.completed == len(compiled.ops)
     device.names = {}
     assert host.begin(4096) == -1
+
+
+def test_a_device_that_does_nothing_is_given_up(tmp_path: Path) -> None:
+    compiled, tensors = compiled_small(keep_all=False)
+    device = Stuck(compiled, tensors, np.full((compiled.end, compiled.acc.memory.bus_bytes), 0xA5, np.uint8))
+    host = Library(compiled, tmp_path, device, "-DNETWORK_POLLS=50u")
+    assert host.begin(4096) == 0
+    host.load(constant_image(compiled, tensors))
+    image = compiled.graph.tensor(compiled.graph.inputs[0])
+    values = np.zeros((image.N, image.C, image.H, image.W), np.float32)
+    host.write(values)
+    assert host.run_to() == (-4, 2)
+    assert not device.resetting, "it is reset"
+    device.stuck_at = len(compiled.ops)
+    host.write(values)
+    assert host.run() == 0
+    device.stuck_at, device.never_resets = len(compiled.ops) + 1, True
+    host.write(values)
+    assert host.run_to() == (-4, 1)
+    assert host.begin(4096) == -4
+
+
+def test_memory_beyond_the_address_bits_of_the_port_is_refused(tmp_path: Path) -> None:
+    compiled, tensors = compiled_small(keep_all=False)
+
+    class Narrow(Device):
+        def write(self, offset: int, value: int) -> None:
+            super().write(offset, value & 0xFF if self.names[offset] == "base_high" else value)
+
+    device = Narrow(compiled, tensors, np.zeros((compiled.end, compiled.acc.memory.bus_bytes), np.uint8))
+    host = Library(compiled, tmp_path, device)
+    assert compiled.end * compiled.acc.memory.bus_bytes > 4096
+    assert host.begin((1 << 40) - 4096) == host.begin(1 << 40) == host.begin((1 << 64) - 4096) == -2
+    room = -compiled.end * compiled.acc.memory.bus_bytes // 4096 * 4096
+    assert host.begin((1 << 40) + room) == 0
+    assert device.registers["base_high"] == 0xFF
+    assert device.registers["base_low"] == (1 << 32) + room
+
+
+@pytest.mark.parametrize("bus", [4, 16])
+def test_memory_is_touched_by_aligned_words_of_32_bits_alone(tmp_path: Path, bus: int) -> None:
+    acc = replace(ACC, memory=Memory(bus_bytes=bus))
+    graph, _ = small_network(np.random.default_rng(3))
+    compiled = compile_network(graph, acc, map_layers(layers_to_map(graph, acc), acc, NaiveMapper()))
+    write_host(compiled, tmp_path)
+    (tmp_path / "hooks.h").write_text(ALIGNED_HOOKS)
+    (tmp_path / "aligned.c").write_text(ALIGNED)
+    gcc(tmp_path, "-include", "hooks.h", "aligned.c", "network.c", "-o", "aligned", "-lm", strict=("gcc", "-O2", "-Wall"))
+    assert run(["./aligned"], tmp_path).returncode == 0
 
 
 class Late(Device):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dataflows.arch import Accelerator, Array, Memory
 from dataflows.axi import AxiOptions
 from dataflows.compile.describe import describe, programs_text
-from dataflows.compile.network import CompiledNetwork, compile_network, layers_to_map
+from dataflows.compile.network import CompiledNetwork, compile_network, layers_to_map, require_addresses
 from dataflows.compile.timing import op_cycles
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
@@ -149,3 +149,21 @@ def test_a_run_passes_only_if_everything_agrees() -> None:
         replace(good, ops=(replace(op, checked=0),)),
     ):  # fmt: skip
         assert not wrong.passed
+
+
+def test_a_map_ends_within_the_addresses_of_the_port() -> None:
+    graph, _ = small_network(np.random.default_rng(3))
+    tilings = map_layers(layers_to_map(graph, ACC), ACC, NaiveMapper())
+    bus, page = ACC.memory.bus_bytes, 4096
+    beats = compile_network(graph, ACC, tilings).end
+    base = (1 << 32) // bus - -(-beats // (page // bus)) * (page // bus)  # the last page in which the map fits 32 bits
+    require_addresses(compile_network(graph, ACC, tilings, base=base), AxiOptions(address_bits=32))
+    beyond = compile_network(graph, ACC, tilings, base=base + page // bus)
+    assert beyond.end * bus > 1 << 32
+    require_addresses(beyond, AxiOptions(address_bits=33))
+    with pytest.raises(SpecError, match="axi:address_bits=33") as caught:
+        require_addresses(beyond, AxiOptions(address_bits=32))
+    assert caught.value.path.endswith(".memory")
+    require_addresses(beyond, AxiOptions(address_bits=40), (1 << 40) - (1 << 33))
+    with pytest.raises(SpecError, match="1,099,511,627,776"):
+        require_addresses(beyond, AxiOptions(address_bits=40), (1 << 40) - (1 << 32))
