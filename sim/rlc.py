@@ -17,7 +17,7 @@ from sim.formats.rlc import encode
 from sim.runner import Simulator, build, run
 from sim.verify import CaseResult, VerifyReport
 
-__all__ = ["random_tensors", "verify_codec", "verify_tensors"]
+__all__ = ["directed_tensors", "random_tensors", "verify_codec", "verify_tensors"]
 
 PAUSES = 0.4
 """Part of the cycles in which each stream pauses, in the second run."""
@@ -42,12 +42,24 @@ def random_tensors(number: int, form: Format, word_bits: int, seed: int, most: i
     return found
 
 
+def directed_tensors(form: Format, word_bits: int, most: int) -> list[NDArray[np.int64]]:
+    """Return tensors about the longest run that a pair says: one zero less, as many and one more, then a word, then at the end.
+
+    Random tensors of `MOST_WORDS` words do not come to it where the field is wide. Those longer than `most` words are left out.
+    """
+    span, low = 1 << form.run_bits, -(1 << word_bits - 1)
+    lengths = (span - 2, span - 1, span)
+    found = [np.array([0] * zeros + [low] * words) for words in (1, 0) for zeros in lengths if zeros + words]
+    return [values for values in found if len(values) <= most]
+
+
 def verify_codec(
     form: Format, word_bits: int = 16, length_bits: int = 20, *, cases: int = 20, seed: int = 0,
     simulator: Simulator = "verilator", waves: Path | None = None, progress: Progress | None = None,
 ) -> VerifyReport:  # fmt: skip
-    """Verify a codec on random tensors (see `random_tensors`)."""
+    """Verify a codec on random tensors (`random_tensors`), and on those of the longest run (`directed_tensors`)."""
     tensors = random_tensors(cases, form, word_bits, seed, min(MOST_WORDS, 1 << length_bits))
+    tensors += directed_tensors(form, word_bits, 1 << length_bits)
     return verify_tensors(form, word_bits, tensors, length_bits, seed=seed, simulator=simulator, waves=waves, progress=progress)
 
 

@@ -14,18 +14,18 @@ from sim.quantize.network import QuantizedNetwork
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Classes and errors of one image after the other.
+    """Classes of one image after the other; an input holds as many as the network's batch.
 
     Attributes
     ----------
     float_classes, integer_classes : tuple of int
-        Index of the largest output.
+        Index of the largest output, by image.
     errors : tuple of float
-        Largest error among the graph's output tensors, before the host's part (of a classifier: the logits).
+        By input, largest error among the graph's output tensors, before the host's part (of a classifier: the logits).
     steps : float
         Scale of the first of these tensors: what one unit of the last place is worth.
     margins : tuple of float
-        In float: largest output before the host's part less the second largest.
+        In float, by image: largest output before the host's part less the second largest.
     """
 
     float_classes: tuple[int, ...]
@@ -40,11 +40,17 @@ class Agreement:
         return sum(a == b for a, b in zip(self.float_classes, self.integer_classes, strict=True))
 
 
-def class_of(quantized: QuantizedNetwork, values: NDArray[np.generic]) -> int:
-    """Return the class that values of the first output name: the index of the largest, or what an ArgMax has found already."""
-    last = quantized.model.outputs[0]
+def by_image(quantized: QuantizedNetwork, values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return an output with a row for each image of an input; one row where its first axis is not that of the images."""
+    images = quantized.graph.tensor(quantized.graph.inputs[0]).N
+    return values.reshape(images if values.shape[:1] == (images,) else 1, -1)
+
+
+def classes_of(quantized: QuantizedNetwork, values: NDArray[np.generic]) -> tuple[int, ...]:
+    """Return the classes that values of the first output name, by image: the largest, or what an ArgMax has found already."""
+    rows, last = by_image(quantized, values), quantized.model.outputs[0]
     named = quantized.model.graph.elem_type(last) in ("INT32", "INT64")
-    return int(values.flat[0]) if named else int(values.argmax())
+    return tuple(int(row[0]) if named else int(row.argmax()) for row in rows)
 
 
 def agreement(quantized: QuantizedNetwork, inputs: Iterable[Feeds | NDArray[np.float32]]) -> Agreement:
@@ -54,15 +60,17 @@ def agreement(quantized: QuantizedNetwork, inputs: Iterable[Feeds | NDArray[np.f
     """
     model, logits, last = quantized.model, quantized.graph.outputs, quantized.model.outputs[0]
     session = model.session((*logits, last))
-    classes: list[tuple[int, int]] = []
+    float_classes: list[int] = []
+    integer_classes: list[int] = []
     errors: list[float] = []
     margins: list[float] = []
     for entry in inputs:
         real, made = session(entry), quantized.run(entry)
-        classes.append((class_of(quantized, real[last]), class_of(quantized, quantized.host_outputs(made)[last])))
+        float_classes += classes_of(quantized, real[last])
+        integer_classes += classes_of(quantized, quantized.host_outputs(made)[last])
         gaps = [np.abs(quantized.scale(name).real(made[name]).ravel() - real[name].ravel()).max() for name in logits]
         errors.append(float(max(gaps)))
-        top = np.sort(real[logits[0]].ravel())
-        margins.append(float(top[-1] - top[-2]) if len(top) > 1 else 0.0)
-    float_classes, integer_classes = zip(*classes, strict=True) if classes else ((), ())
-    return Agreement(float_classes, integer_classes, tuple(errors), tuple(margins), quantized.scale(logits[0]).step)
+        for row in by_image(quantized, real[logits[0]]):
+            top = np.sort(row)
+            margins.append(float(top[-1] - top[-2]) if len(top) > 1 else 0.0)
+    return Agreement(tuple(float_classes), tuple(integer_classes), tuple(errors), tuple(margins), quantized.scale(logits[0]).step)

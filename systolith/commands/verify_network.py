@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -20,7 +21,7 @@ def verify_network_command(network: str, arch: str, bus: str, images: int, simul
         tick(0, images, f"quantise and map {network}")
         found = network_design(network, arch, bus)
         from sim.network import verify_network
-        from sim.quantize.agreement import class_of
+        from sim.quantize.agreement import classes_of
         from sim.quantize.trial import trial_inputs
 
         quantized = found.quantized
@@ -34,10 +35,11 @@ def verify_network_command(network: str, arch: str, bus: str, images: int, simul
     data = report.to_dict()
     last = quantized.model.outputs[0]
     session = quantized.model.session((last,))
-    for run, image, feeds in zip(report.runs, data["images"], inputs, strict=True):
-        image["class_rtl"] = class_of(quantized, quantized.host_outputs(run.outputs)[last])
-        image["class_float"] = class_of(quantized, session(feeds)[last])
-    data["agreeing"] = sum(image["class_rtl"] == image["class_float"] for image in data["images"])
+    classes = [
+        (classes_of(quantized, quantized.host_outputs(run.outputs)[last]), classes_of(quantized, session(feeds)[last]))
+        for run, feeds in zip(report.runs, inputs, strict=True)
+    ]
+    data |= compare_classes(data["images"], classes)
     if json:
         emit_json(data, seed)
     else:
@@ -46,6 +48,14 @@ def verify_network_command(network: str, arch: str, bus: str, images: int, simul
         wrong = ", ".join(differences(data)[:5])
         console.say(f"error: {data['network']} on {data['design']}: differs from the model: {wrong}")
         raise typer.Exit(1)
+
+
+def compare_classes(images: list[dict[str, Any]], classes: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> dict[str, int]:
+    """Add the classes of both networks to each run, an integer, or a list for a batch; count the images and those that agree."""
+    for image, (rtl, real) in zip(images, classes, strict=True):
+        image["class_rtl"], image["class_float"] = (each[0] if len(each) == 1 else list(each) for each in (rtl, real))
+    pairs = [pair for both in classes for pair in zip(*both, strict=True)]
+    return {"agreeing": sum(rtl == real for rtl, real in pairs), "classified": len(pairs)}
 
 
 def passed(op: dict[str, Any]) -> bool:
@@ -76,4 +86,4 @@ def show(data: dict[str, Any]) -> None:
     ]
     console.show_table("all images", IMAGE_COLUMNS, rows)
     verdict = "passed" if data["passed"] else "FAILED"
-    console.show(f"{verdict}: {len(rows)} images, class as in float for {data['agreeing']}")
+    console.show(f"{verdict}: {data['classified']} images, class as in float for {data['agreeing']}")

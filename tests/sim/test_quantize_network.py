@@ -249,6 +249,27 @@ def test_the_host_computes_the_class(tmp_path):
     assert found.integer_classes == tuple(int(made.run(each)["c"].argmax()) for each in images)
 
 
+@pytest.mark.parametrize("argmax", [False, True])
+def test_every_image_of_a_batch_has_a_class(tmp_path, argmax):
+    rng = np.random.default_rng(9)
+    nodes = [node("GlobalAveragePool", ["x"], ["p"]), node("Flatten", ["p"], ["f"]), node("Gemm", ["f", "W"], ["c"])]
+    nodes += [node("ArgMax", ["c"], ["y"], axis=1)] if argmax else [node("Softmax", ["c"], ["y"], axis=1)]
+    constants = {"W": rng.normal(0, 1, (4, 5)).astype(np.float32)}
+    path = save(tmp_path / "net.onnx", nodes, {"x": (3, 4, 2, 2)}, ["y"], constants)
+    inputs = [rng.normal(0, 1, (3, 4, 2, 2)).astype(np.float32) for _ in range(4)]
+    made = quantize_network(path, inputs)
+    found = agreement(made, inputs)
+    logits = [made.model.session(("c",))(each)["c"] for each in inputs]
+    best = np.concatenate([each.argmax(1) for each in logits])
+    assert found.float_classes == tuple(best)
+    assert len(set(best)) > 1
+    assert found.integer_classes == tuple(np.concatenate([made.run(each)["c"].reshape(3, 5).argmax(1) for each in inputs]))
+    assert len(found.margins) == 12
+    top = np.sort(np.concatenate(logits), axis=1)
+    assert np.allclose(found.margins, top[:, -1] - top[:, -2])
+    assert len(found.errors) == 4
+
+
 def test_biases_by_rows_are_refused(tmp_path):
     constants = {"N": np.eye(3, dtype=np.float32), "R": np.arange(3, dtype=np.float32).reshape(3, 1)}
     path = save(tmp_path / "net.onnx", [node("Gemm", ["x", "N", "R"], ["y"])], {"x": (3, 3)}, ["y"], constants)

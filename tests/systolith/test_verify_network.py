@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sim.network_report import NetworkReport, OpResult, Run
-from systolith.commands.verify_network import differences
+from systolith.commands.verify_network import compare_classes, differences
 
 OP = OpResult("first", "mac", "y", 0, 4, "", 100, 100)
 RUN = Run(True, (OP, replace(OP, name="second")), 200, 250, 250, (), 300, 1.0, {})
@@ -33,3 +33,12 @@ def test_nothing_is_named_in_a_run_that_passes() -> None:
     report = NetworkReport("net", "design", "verilator", (RUN,), 1.0)
     assert report.passed
     assert differences(report.to_dict()) == []
+
+
+def test_classes_are_counted_by_image() -> None:
+    one: list[dict] = [{}, {}]
+    assert compare_classes(one, [((3,), (3,)), ((1,), (2,))]) == {"agreeing": 1, "classified": 2}
+    assert one == [{"class_rtl": 3, "class_float": 3}, {"class_rtl": 1, "class_float": 2}]
+    batch: list[dict] = [{}]
+    assert compare_classes(batch, [((3, 1, 0), (3, 2, 0))]) == {"agreeing": 2, "classified": 3}
+    assert batch == [{"class_rtl": [3, 1, 0], "class_float": [3, 2, 0]}]
