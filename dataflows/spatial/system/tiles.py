@@ -83,8 +83,9 @@ def output_tiles(program: SystemProgram) -> Iterator[Tile]:
 
 def weight_tiles(program: SystemProgram) -> Iterator[Request]:
     """Yield all tiles of weights."""
+    beats = program.weight_beats
     for at in _numbers(program):
-        yield adjacent(at * program.weight_beats, program.weight_beats)
+        yield adjacent(at * beats, beats)
 
 
 def _numbers(program: SystemProgram) -> Iterator[int]:
