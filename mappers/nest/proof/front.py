@@ -1,0 +1,179 @@
+"""Partial mappings from the innermost level outward, many at a time, with what they cost so far.
+
+A flow of a tensor from a parent to a child level is priced when its parent is reached: the loops over time directly above the
+child decide how often the child is filled, the instances in between how many of them share one read (codesign reference, 4.2
+to 4.5). All words are per multiply-accumulate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflows.nest.counts import MAC
+from mappers.nest.proof.problem import FREE, INPUTS, OUT, C, P, Problem, Q, R, S
+from mappers.nest.proof.spatial import Spread
+
+__all__ = ["Front", "Held", "WINDOW_DIMS", "beside", "child_of", "priced", "start"]  # noqa: RUF022
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+WINDOW_DIMS = (P, R, Q, S)
+Held = tuple[frozenset[int], ...]
+"""Numbers of the tensors that stay at each level, innermost first."""
+
+
+def child_of(held: Held, tensor: int, level: int) -> int:
+    """Return the next level inside `level` that holds a tensor, or `MAC`."""
+    return next((inner for inner in range(level - 1, -1, -1) if tensor in held[inner]), MAC)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """n partial mappings.
+
+    Attributes
+    ----------
+    tile : ndarray, int64, (n, 8)
+        Positions of the extents so far.
+    used : ndarray, int64, (n,)
+        Multipliers side by side so far.
+    sums : ndarray, float64, (n, prices)
+        What all flows cost whose parents are reached, first sums included.
+    credit : ndarray, float64, (n, prices)
+        What of it is not spent, since first sums are not read.
+    fills, reads : ndarray, float64, (n, 3)
+        Words that fill the present child of each tensor, and that are read for it, if nothing stays.
+    kept : ndarray, float64, (n, 4, 2)
+        Share of the words of `fills` and `reads` of inputs that stay if the innermost loop moves the window along P, R, Q or S.
+    trail : ndarray, int64, (n, levels, 3)
+        Chosen at each level: the number of the way in `Spread`, the tile, the label.
+    """
+
+    tile: Ints
+    used: Ints
+    sums: Floats
+    credit: Floats
+    fills: Floats
+    reads: Floats
+    kept: Floats
+    trail: Ints
+
+    def __len__(self) -> int:
+        return len(self.tile)
+
+    def __getitem__(self, at: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Front:
+        """Return some of them."""
+        return Front(*(getattr(self, name)[at] for name in self.__slots__))
+
+    @classmethod
+    def join(cls, parts: list[Front]) -> Front:
+        """Return all of several fronts."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
+
+
+def start(problem: Problem) -> Front:
+    """Return the multipliers: one partial mapping of nothing."""
+    prices = len(problem.prices)
+    sums = np.array([[price.base for price in problem.prices]])
+    return Front(
+        np.zeros((1, 8), dtype=np.int64), np.ones(1, dtype=np.int64), sums, np.zeros((1, prices)), np.ones((1, 3)),
+        np.ones((1, 3)), np.zeros((1, 4, 2)), np.zeros((1, problem.depth, 3), dtype=np.int64),
+    )  # fmt: skip
+
+
+def beside(problem: Problem, front: Front, held: Held, level: int, ways: Spread, allowed: Callable[[int], NDArray[np.bool_]]) -> Front:
+    """Unroll dimensions over the instances below a level in all ways; `allowed` tells of which partial mappings one is wanted."""
+    which, how = _pairs(problem, front, ways, allowed)
+    grown = front[which]
+    factors = problem.lattice.extents(ways.positions)[how].astype(np.float64)
+    tile = np.stack(
+        [times[i, j] for times, i, j in zip(problem.lattice.times, grown.tile.T, ways.positions[how].T, strict=True)], 1
+    )
+    reads, kept = _shared(problem, grown, held, level, ways.positions[how], factors)
+    trail = grown.trail.copy()
+    trail[:, level, 0] = how
+    credit = grown.credit * factors[:, [C, R, S]].prod(axis=1)[:, None]
+    return replace(grown, tile=tile, used=grown.used * ways.used[how], reads=reads, kept=kept, credit=credit, trail=trail)
+
+
+def _pairs(
+    problem: Problem, front: Front, ways: Spread, allowed: Callable[[int], NDArray[np.bool_]]
+) -> tuple[Ints, Ints]:
+    """Return (partial mapping, way) of all pairs that the sizes allow."""
+    found: list[tuple[Ints, Ints]] = []
+    for number, way in enumerate(ways.positions):
+        ok = allowed(number)
+        if not ok.any():
+            continue
+        for dim in np.nonzero(way)[0]:
+            ok &= problem.lattice.times[dim][front.tile[:, dim], way[dim]] >= 0
+        at = np.nonzero(ok)[0]
+        if len(at):
+            found.append((at, np.full(len(at), number)))
+    if not found:
+        none = np.zeros(0, dtype=np.int64)
+        return none, none
+    return np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
+
+
+def _shared(problem: Problem, front: Front, held: Held, level: int, ways: Ints, factors: Floats) -> tuple[Floats, Floats]:
+    """Return what is read once the instances share, and what stays of inputs."""
+    net, reads, kept = problem.storage[level].fanout, front.reads.copy(), front.kept
+    for tensor, free in enumerate(FREE):
+        if net.reduction if tensor == OUT else net.multicast:
+            reads[:, tensor] /= factors[:, free].prod(axis=1)
+    child = child_of(held, INPUTS, level)
+    if child == MAC:
+        if net.links:
+            reads[:, INPUTS] *= _united(problem, front.tile, ways)
+    elif child < level - 1:
+        if net.links:  # how much windows of an inner level share is left open: as much as can be
+            reads[:, INPUTS] /= factors[:, WINDOW_DIMS].prod(axis=1)
+    elif not problem.keeps_nothing:
+        share, kept = _windows(problem, front.tile, ways, net.links)
+        reads[:, INPUTS] *= share
+    elif net.links:
+        reads[:, INPUTS] /= factors[:, WINDOW_DIMS].prod(axis=1)
+    return reads, kept
+
+
+def _united(problem: Problem, tile: Ints, ways: Ints) -> Floats:
+    """Return the pixels that linked multipliers need in a step, over one for each."""
+    share = np.ones(len(tile))
+    for side in (problem.rows, problem.cols):
+        dims = [side.out, side.tap]
+        at, back = np.unique(np.concatenate([tile[:, dims], ways[:, dims]], axis=1), axis=0, return_inverse=True)
+        share *= np.array([side.union(*(int(i) for i in row)) for row in at])[back.ravel()]
+    return share
+
+
+def _windows(problem: Problem, tile: Ints, ways: Ints, linked: bool) -> tuple[Floats, Floats]:
+    """Return the share of all windows' pixels that is read, and the shares that stay, of one and of all together."""
+    share, kept = np.ones(len(tile)), np.empty((len(tile), 4, 2))
+    for number, side in enumerate((problem.rows, problem.cols)):
+        i, j = tile[:, side.out], tile[:, side.tap]
+        found = side.spread(linked)[i, j, ways[:, side.out], ways[:, side.tap]]
+        own = side.size[i, j]
+        share *= found[:, 2] / (own * found[:, 5])
+        kept[:, 2 * number, 0], kept[:, 2 * number + 1, 0] = found[:, 0] / own, found[:, 1] / own
+        kept[:, 2 * number, 1], kept[:, 2 * number + 1, 1] = found[:, 3] / found[:, 2], found[:, 4] / found[:, 2]
+    return share, kept
+
+
+def priced(problem: Problem, front: Front, held: Held, level: int) -> Front:
+    """Price the flows into a level whose children are not directly inside it: no loop of this level decides about them."""
+    sums, credit = front.sums.copy(), front.credit.copy()
+    for tensor in held[level]:
+        child = child_of(held, tensor, level)
+        if child == level - 1 and child != MAC:
+            continue
+        for number, price in enumerate(problem.prices):
+            each = price.flow(tensor, level, child)
+            sums[:, number] += front.reads[:, tensor] * each.parent + front.fills[:, tensor] * each.child
+            if tensor == OUT:
+                credit[:, number] += problem.outputs * each.first
+    return replace(front, sums=sums, credit=credit)

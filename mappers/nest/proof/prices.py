@@ -1,0 +1,158 @@
+"""What every word of a flow costs at least: energy, and the time of each port that is looked at.
+
+Exact for levels that are accessed word by word; rows count as full, compressed tensors as free, and so do accesses that zeros
+save, so that sums of these never exceed what `dataflows.nest.cost` charges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dataflows.mapping import Level, Loop, Mapping
+from dataflows.nest.accesses import width
+from dataflows.nest.architecture import Architecture, StorageLevel
+from dataflows.nest.counts import MAC
+from dataflows.nest.limits import effort
+from dataflows.nest.nest import Nest, bind
+from dataflows.nest.rules import TENSORS, Rules
+from dataflows.workload import DIMS, Layer
+
+__all__ = ["OUT", "Coefficients", "Price", "least_prices", "outermost", "word_bits"]
+
+OUT = 2
+"""Number of the outputs among the tensors."""
+LOOKED_AT = 2
+"""How many levels, from the outermost, have the time of their ports in the bound."""
+
+
+class Coefficients(NamedTuple):
+    """Price of one flow: of a word read from (or, for outputs, brought to) the parent, of one at the child, of a first sum."""
+
+    parent: float
+    child: float
+    first: float
+
+
+def outermost(layer: Layer, arch: Architecture) -> Nest:
+    """Bind the mapping with all loops at the outermost level: what does not fit there fits nowhere."""
+    loops = tuple(Loop(dim, getattr(layer, dim)) for dim in DIMS)
+    return bind(layer, arch, Mapping((Level(arch.levels[0].name, loops),)))
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One thing that adds up over flows; levels are numbered from the innermost.
+
+    Attributes
+    ----------
+    read, write : tuple of tuple of float
+        Price of a word, by level and tensor.
+    last : float
+        What the last write of an output at the outermost level costs less than that of a partial sum.
+    hop, add : tuple of float
+        Price of a word that the network below a level copies or passes on, and of one that it adds.
+    base : float
+        Price of a multiply-accumulate.
+    strict : bool
+        Whether sums are filled and drained by the strict rule.
+    """
+
+    read: tuple[tuple[float, ...], ...]
+    write: tuple[tuple[float, ...], ...]
+    last: float
+    hop: tuple[float, ...]
+    add: tuple[float, ...]
+    base: float
+    strict: bool
+
+    def flow(self, tensor: int, parent: int, child: int) -> Coefficients:
+        """Return the price of a flow; see `dataflows.nest.counts`."""
+        read, write = self.read[parent][tensor], self.write[parent][tensor]
+        fill, drain = (0.0, 0.0) if child == MAC else (self.write[child][tensor], self.read[child][tensor])
+        hop = self.hop[parent]
+        if tensor != OUT:
+            return Coefficients(read - hop, fill + hop, 0.0)
+        hop += self.add[parent]
+        less = self.last if parent == len(self.read) - 1 else 0.0
+        if self.strict and child != MAC:
+            return Coefficients(read + write + fill - hop, drain + hop, read + fill + less)
+        return Coefficients(read + write - hop, fill + hop, read + less)
+
+
+def word_bits(nest: Nest, rules: Rules, level: int) -> tuple[int, ...]:
+    """Return the bits that a word of each tensor takes at a level at least; a compressed one may take none."""
+    storage = nest.storage[level]
+    found = []
+    for tensor, form in zip(TENSORS, storage.formats, strict=True):
+        bits = width(nest, level, tensor, rules)
+        wide = bits.final if level == len(nest.storage) - 1 else bits.partial
+        found.append(wide if form.kind == "dense" else 0)
+    return tuple(found)
+
+
+def least_prices(layer: Layer, arch: Architecture, rules: Rules) -> tuple[Price, ...]:
+    """Return the price in pJ, and in cycles of each port of the two outermost levels."""
+    nest = outermost(layer, arch)
+    depth = len(nest.storage)
+    scale = [[_accesses(nest, rules, level, tensor) for tensor in TENSORS] for level in range(depth)]
+    idle = arch.datapath is not None and bool(arch.datapath.gate | arch.datapath.skip)
+    if idle and min(layer.weight_density, layer.input_density) < 1:
+        scale = [[(0.0, 0.0)] * 3 for _ in range(depth)]
+    energy = _price(nest, rules, scale, [(each.read_pj, each.write_pj) for each in nest.storage])
+    fanouts = [each.fanout for each in nest.storage]
+    energy = Price(
+        energy.read, energy.write, energy.last, tuple(each.hop_pj for each in fanouts), tuple(each.add_pj for each in fanouts),
+        arch.mac_pj * effort(layer, arch).energy, energy.strict,
+    )  # fmt: skip
+    found = [energy]
+    if any(level.buffering == "single" for level in arch.levels):
+        return (energy,)  # filling is apart from the ports' time
+    for level in range(depth - 1, max(depth - 1 - LOOKED_AT, -1), -1):
+        instances = 1
+        for outer in arch.levels[: depth - 1 - level]:
+            instances *= outer.fanout.size
+        for read, write in _ports(nest.storage[level]):
+            cycles = [((0.0,) * 3, (0.0,) * 3)] * depth
+            cycles[level] = ((read / instances,) * 3, (write / instances,) * 3)
+            found.append(_price(nest, rules, scale, cycles))
+    return tuple(found)
+
+
+def _ports(level: StorageLevel) -> list[tuple[float, float]]:
+    """Return (cycles of a read, cycles of a write) for every limited port."""
+    if level.bandwidth is not None:
+        return [(1 / level.bandwidth, 1 / level.bandwidth)]
+    found = []
+    if level.read_bandwidth is not None:
+        found.append((1 / level.read_bandwidth, 0.0))
+    if level.write_bandwidth is not None:
+        found.append((0.0, 1 / level.write_bandwidth))
+    return found
+
+
+Table = list[tuple[tuple[float, ...], tuple[float, ...]]]
+
+
+def _price(nest: Nest, rules: Rules, scale: list[list[tuple[float, float]]], each: Table) -> Price:
+    """Return the price of accesses per word; `scale` has (accesses of a partial sum or other word, of an output)."""
+    depth = len(nest.storage)
+    read = tuple(tuple(pj * part[0] for pj, part in zip(each[at][0], scale[at], strict=True)) for at in range(depth))
+    write = tuple(tuple(pj * part[0] for pj, part in zip(each[at][1], scale[at], strict=True)) for at in range(depth))
+    partial, final = scale[-1][OUT]
+    none = (0.0,) * depth
+    return Price(read, write, each[-1][1][OUT] * (partial - final), none, none, 0.0, rules.psums == "strict")
+
+
+def _accesses(nest: Nest, rules: Rules, level: int, tensor: str) -> tuple[float, float]:
+    """Return the least accesses per word of partial sums and other words, and of outputs that are complete."""
+    storage, bits = nest.storage[level], width(nest, level, tensor, rules)
+    if storage.formats[TENSORS.index(tensor)].kind != "dense":
+        return 0.0, 0.0
+    if storage.row_bits is None:
+        return bits.partial / bits.final, 1.0
+    return _rows(storage.row_bits, bits.partial), _rows(storage.row_bits, bits.final)
+
+
+def _rows(row_bits: int, bits: int) -> float:
+    return float(-(-bits // row_bits)) if bits > row_bits else 1 / (row_bits // bits)

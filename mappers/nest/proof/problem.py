@@ -1,0 +1,136 @@
+"""What a layer asks of an architecture, in numbers per multiply-accumulate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflows.nest.architecture import Architecture, StorageLevel
+from dataflows.nest.limits import effort
+from dataflows.nest.rules import TENSORS, Rules
+from dataflows.workload import DIMS, Layer
+from mappers.base import Objective
+from mappers.nest.proof.lattice import Lattice
+from mappers.nest.proof.prices import OUT, Price, least_prices, outermost, word_bits
+from mappers.nest.proof.windows import Direction
+
+__all__ = ["FREE", "LABELS", "N", "G", "K", "C", "P", "Q", "R", "S", "INPUTS", "OUT", "Label", "Problem"]  # noqa: RUF022
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+N, G, K, C, P, Q, R, S = range(len(DIMS))
+INPUTS = 1
+FREE: tuple[tuple[int, ...], ...] = ((N, P, Q), (K,), (C, R, S))
+"""Dimensions that do not select among the words of weights, inputs and outputs: each belongs to one tensor, G to none."""
+_USED: tuple[tuple[int, ...], ...] = ((G, K, C, R, S), (), (N, G, K, P, Q))
+Label = tuple[int, int]
+"""A tensor whose free dimensions are the innermost loops of a level, and the very innermost of them."""
+LABELS: tuple[Label, ...] = tuple((tensor, dim) for tensor, dims in enumerate(FREE) for dim in dims)
+
+
+@dataclass(slots=True)
+class Problem:
+    """A layer on an architecture.
+
+    Attributes
+    ----------
+    layer, arch, rules, objective
+        What is minimised, where.
+    lattice : Lattice
+        Its tiles.
+    prices : tuple of Price
+        Energy, then the time of ports.
+    macs : float
+        Multiply-accumulates of the lattice, padding included.
+    storage : tuple of StorageLevel
+        Levels, innermost first.
+    """
+
+    layer: Layer
+    arch: Architecture
+    rules: Rules
+    objective: Objective
+    lattice: Lattice = field(init=False)
+    prices: tuple[Price, ...] = field(init=False)
+    macs: float = field(init=False)
+    storage: tuple[StorageLevel, ...] = field(init=False)
+    rows: Direction = field(init=False)
+    cols: Direction = field(init=False)
+    labels: tuple[Label, ...] = field(init=False)
+    outputs: float = field(init=False)
+    effort: float = field(init=False)
+    held: tuple[Floats, ...] = field(init=False)
+    bits: tuple[tuple[int, ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        ly = self.layer
+        self.lattice = Lattice([getattr(ly, dim) for dim in DIMS])
+        self.macs = float(math.prod(self.lattice.sizes))
+        self.storage = self.arch.levels[::-1]
+        self.prices = least_prices(ly, self.arch, self.rules)
+        nest = outermost(ly, self.arch)
+        self.bits = tuple(word_bits(nest, self.rules, level) for level in range(len(self.storage)))
+        box = self.rules.window == "box"
+        self.rows = Direction(self.lattice, P, R, ly.stride[0], ly.dilation[0], box)
+        self.cols = Direction(self.lattice, Q, S, ly.stride[1], ly.dilation[1], box)
+        self.labels = tuple(label for label in LABELS if self.lattice.sizes[label[1]] > 1) or LABELS[:1]
+        self.effort = float(effort(ly, self.arch).cycles)
+        self.held = tuple(self.words(self.lattice.all, tensor) for tensor in range(len(TENSORS)))
+        self.outputs = float(self.held[OUT][-1]) / self.macs
+
+    @property
+    def depth(self) -> int:
+        """Levels."""
+        return len(self.storage)
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether the bound takes every word of the inputs to be fetched once only: the rule of what stays is another."""
+        return self.rules.halo != "timeloop"
+
+    def words(self, tiles: Ints, tensor: int) -> Floats:
+        """Return the words of a tensor in tiles, (n,)."""
+        extents = self.lattice.extents(tiles)
+        if tensor == INPUTS:
+            rows, cols = self.rows.size[tiles[:, P], tiles[:, R]], self.cols.size[tiles[:, Q], tiles[:, S]]
+            return extents[:, [N, G, C]].prod(axis=1) * rows * cols
+        return extents[:, _USED[tensor]].prod(axis=1).astype(np.float64)
+
+    def fits(self, level: int, holds: frozenset[int]) -> NDArray[np.bool_]:
+        """Tell which tiles of the lattice fit one instance of a level that holds these tensors."""
+        storage, ok = self.storage[level], np.ones(len(self.lattice), dtype=bool)
+        if storage.capacity_bits is None:
+            return ok
+        sizes = {tensor: storage.copies * self.bits[level][tensor] * self.held[tensor] for tensor in holds}
+        if not isinstance(storage.capacity_bits, tuple):
+            return ok if not sizes else sum(sizes.values()) <= storage.capacity_bits
+        for tensor, bits in sizes.items():
+            room = storage.capacity_bits[tensor]
+            if room is not None:
+                ok &= bits <= room
+        return ok
+
+    def per_mac(self, tensor: int) -> Floats:
+        """Return words that fill the tiles of the lattice over the whole run, per multiply-accumulate, if nothing stays."""
+        if tensor == INPUTS and self.keeps_nothing:
+            return np.full(len(self.lattice), self.held[INPUTS][-1] / self.macs)
+        return self.held[tensor] / self.lattice.extents(self.lattice.all).prod(axis=1)
+
+    def value(self, sums: Floats, used: Ints | int) -> Floats:
+        """Return the objective.
+
+        Parameters
+        ----------
+        sums : ndarray, float64, (n, prices)
+            Energy and time per multiply-accumulate.
+        used : ndarray or int
+            Multipliers in use.
+        """
+        cycles = np.maximum(self.effort / used, sums[:, 1:].max(axis=1, initial=0.0))
+        if self.objective == "latency":
+            return cycles * self.macs
+        energy = sums[:, 0] + self.arch.leakage_pj * cycles
+        return energy * self.macs if self.objective == "energy" else energy * cycles * self.macs**2

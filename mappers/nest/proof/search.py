@@ -1,0 +1,263 @@
+"""Branch and bound: residencies by their bounds, partial mappings from the inside out, whole ones by the model itself."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflows.nest.batch import evaluate_points
+from dataflows.nest.points import Points, directions
+from dataflows.nest.rules import TENSORS
+from mappers.base import objective_value
+from mappers.nest.proof.finish import Ends, finish, hopes
+from mappers.nest.proof.front import Front, Held, beside, priced, start
+from mappers.nest.proof.lower import Lower
+from mappers.nest.proof.outer import Outer, free_of
+from mappers.nest.proof.problem import FREE, Problem
+from mappers.nest.proof.spatial import Spread, spreads
+from mappers.nest.proof.walk import last, walk
+
+__all__ = ["Search"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+BAND = 0.75
+"""Mappings that use at least this share of the multipliers of those before are looked at together."""
+LEAVES = 4096
+"""Whole mappings evaluated at a time, best bounds first."""
+BEAMS, WIDTH = 128, 64
+"""Parts of the space that are first searched with so many partial mappings only, to have something good early."""
+Stop = Callable[[int], bool]
+
+
+@dataclass(slots=True)
+class Search:
+    """State of a search.
+
+    Attributes
+    ----------
+    problem : Problem
+    bypass : bool
+        Whether tensors may pass by levels.
+    best : float
+        Least value found.
+    point : Points or None
+        Its mapping.
+    evaluated, looked_at : int
+        Whole mappings evaluated by the model; partial ones whose bound was computed.
+    open : dict
+        Lower bound of every part of the space that is not done.
+    """
+
+    problem: Problem
+    bypass: bool = True
+    best: float = math.inf
+    point: Points | None = None
+    evaluated: int = 0
+    looked_at: int = 0
+    bound: float = 0.0
+    history: list[tuple[int, float]] = field(default_factory=list)
+    ways: tuple[Spread, ...] = field(init=False)
+    _outers: dict[frozenset[int], Outer] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ways = tuple(spreads(self.problem.lattice, level.fanout) for level in self.problem.storage)
+
+    def run(self, stop: Stop = lambda evaluated: False) -> bool:
+        """Search until nothing better can be there; False if stopped before. `bound` always holds for the whole space."""
+        residencies = [(held, self._lower(held).root()) for held in self._residencies()]
+        parts = []
+        for high, low in self._bands():
+            parts += [(float(self.problem.value(root, high)[0]), -high, low, held) for held, root in residencies]
+        parts.sort(key=lambda part: (part[0], part[1]))
+        for _, high, low, held in parts[:BEAMS]:
+            if stop(self.evaluated):
+                return False
+            self._part(held, low, -high, WIDTH)
+        for at, (bound, high, low, held) in enumerate(parts):
+            self.bound = min(bound, self.best)
+            if bound >= self._below():
+                break
+            if stop(self.evaluated):
+                return False
+            self._part(held, low, -high)
+        self.bound = self.best
+        return True
+
+    def _below(self) -> float:
+        """What a bound must stay below to be worth a look: ties and rounding are not."""
+        return self.best * (1 - 1e-12)
+
+    def _residencies(self) -> Iterator[Held]:
+        """Return which tensors stay where, in all ways, most of them first."""
+        choices = []
+        for level in self.problem.storage[:-1]:
+            own = [number for number, tensor in enumerate(TENSORS) if tensor in level.holds]
+            sizes = range(len(own), -1, -1) if self.bypass else [len(own)]
+            choices.append([frozenset(part) for size in sizes for part in itertools.combinations(own, size)])
+        for chosen in itertools.product(*choices):
+            yield (*chosen, frozenset(range(3)))
+
+    def _bands(self) -> list[tuple[int, int]]:
+        """Return (most, least) multipliers in use of each part of the space."""
+        used = np.ones(1, dtype=np.int64)
+        for ways in self.ways:
+            used = np.unique(np.multiply.outer(used, np.unique(ways.used)))
+        numbers = used[::-1].tolist()
+        bands: list[tuple[int, int]] = []
+        while numbers:
+            least = [number for number in numbers if number >= BAND * numbers[0]]
+            bands.append((numbers[0], least[-1]))
+            numbers = numbers[len(least) :]
+        return bands
+
+    def _lower(self, held: Held) -> Lower:
+        """Return the bounds of a residency, with a table of the outermost flows unless instances lie side by side there."""
+        if self.problem.depth < 2 or len(self.ways[-1].used) > 1:
+            return Lower(self.problem, held, None)
+        holds = held[-2]
+        if holds not in self._outers:
+            self._outers[holds] = Outer(self.problem, holds)
+        return Lower(self.problem, held, self._outers[holds])
+
+    def _part(self, held: Held, low: int, high: int, width: int | None = None) -> None:
+        """Search one residency and range of multipliers in use; with a `width`, only so many partial mappings of each step."""
+        problem, depth = self.problem, self.problem.depth
+        lower = self._lower(held)
+        outer = lower.outer
+        front = start(problem)
+        for level in range(depth):
+            rest = math.prod(int(ways.used[0]) for ways in self.ways[level + 1 :])
+            front = beside(problem, front, held, level, self.ways[level], self._wanted(front, lower, level, (low / rest, high), rest))
+            self.looked_at += len(front)
+            if not len(front):
+                return
+            front = priced(problem, front, held, level)
+            if outer is not None and level == depth - 2:
+                if width is not None:
+                    hope = hopes(problem, front, held, outer).min(axis=0)
+                    front = front[np.argsort(hope, kind="stable")[:width]]
+                self._ends(front, finish(problem, front, held, outer, self._below()), held, outer)
+                return
+            if level == depth - 1:
+                done = last(problem, front, held, self._below())
+                trail = front.trail[done.at]
+                trail[:, level, 1], trail[:, level, 2] = len(problem.lattice) - 1, done.label
+                self._leaves(trail, done.value, held)
+                return
+            front = walk(problem, front, held, level, lower, self._below(), rest)
+            if width is not None and len(front) > width:
+                value = problem.value(lower.of(front, level), front.used * rest)
+                front = front[np.argsort(value, kind="stable")[:width]]
+            if not len(front):
+                return
+
+    def _wanted(self, front: Front, lower: Lower, level: int, used: tuple[float, int], rest: int) -> Callable[[int], NDArray[np.bool_]]:
+        """Return a function that tells of which partial mappings a way to unroll can lead to something better."""
+        ways, problem = self.ways[level], self.problem
+        base, more = lower.of(front, level - 1), lower.ways(front, level, ways)
+
+        def wanted(number: int) -> NDArray[np.bool_]:
+            now = front.used * ways.used[number]
+            ok = (now >= used[0]) & (now <= used[1])
+            if not ok.any():
+                return ok
+            return ok & (problem.value(base + more[number], np.minimum(now * rest, used[1])) < self._below())
+
+        return wanted
+
+    def _ends(self, front: Front, ends: Ends, held: Held, outer: Outer) -> None:
+        """Complete partial mappings, best bounds first."""
+        trails: list[Ints] = []
+        values: list[Floats] = []
+        waiting = 0
+        for at in np.argsort(ends.value, kind="stable"):
+            if ends.value[at] >= self._below():
+                break
+            trail, value = self._completed(front, ends, int(at), outer)
+            trails.append(trail)
+            values.append(value)
+            waiting += len(trail)
+            if waiting >= (LEAVES if self.point is not None else 1):
+                self._leaves(np.concatenate(trails), np.concatenate(values), held)
+                trails, values, waiting = [], [], 0
+        if trails:
+            self._leaves(np.concatenate(trails), np.concatenate(values), held)
+
+    def _completed(self, front: Front, ends: Ends, at: int, outer: Outer) -> tuple[Ints, Floats]:
+        """Return (trails, bounds) of all completions of one end that are worth it."""
+        problem, level = self.problem, self.problem.depth - 2
+        lattice, label, tile = problem.lattice, int(ends.label[at]), ends.tile[at]
+        dims = free_of(problem, problem.labels[label][0]) if level > 0 else ()
+        choices = []
+        for dim in range(8):
+            fixed = dim in dims or bool(ends.crossing[at])
+            choices.append(tile[dim : dim + 1] if fixed else lattice.multiples(dim, int(tile[dim])))
+        tiles = np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, 8)
+        spots = lattice.flat(tiles)
+        used = int(front.used[ends.at[at]])
+        trails, values = [], []
+        for number, table in enumerate(outer.tables):
+            sums = ends.rest[at] + table.reshape(len(problem.prices), -1)[:, spots].T
+            value = problem.value(sums, used)
+            live = np.nonzero(value < self._below())[0]
+            trail = np.tile(front.trail[ends.at[at]], (len(live), 1, 1))
+            trail[:, level, 1], trail[:, level, 2] = spots[live], label
+            trail[:, level + 1, 1], trail[:, level + 1, 2] = len(lattice) - 1, number
+            trails.append(trail)
+            values.append(value[live])
+        self.looked_at += len(tiles)
+        return np.concatenate(trails), np.concatenate(values)
+
+    def _leaves(self, trail: Ints, bounds: Floats, held: Held) -> None:
+        """Evaluate whole mappings, best bounds first, as long as they may be better."""
+        ranked = np.argsort(bounds, kind="stable")
+        size = 64
+        for begin in itertools.count():
+            part = ranked[:size]
+            ranked = ranked[size:]
+            part = part[bounds[part] < self._below()]
+            if not len(part):
+                return
+            points = self._points(trail[part], held)
+            figures = evaluate_points(self.problem.layer, self.problem.arch, points, self.problem.rules)
+            values = objective_value(self.problem.objective, figures.energy_pj, figures.cycles.astype(np.float64))
+            values = np.where(figures.fits, values, np.inf)
+            self.evaluated += len(part)
+            at = int(np.argmin(values))
+            if values[at] < self.best:
+                self.best, self.point = float(values[at]), points[at : at + 1]
+                self.history.append((self.evaluated, self.best))
+            size = LEAVES
+
+    def _points(self, trail: Ints, held: Held) -> Points:
+        """Return trails as mappings."""
+        problem, depth, n = self.problem, self.problem.depth, len(trail)
+        lattice = problem.lattice
+        time = np.empty((n, depth, 8), dtype=np.int64)
+        order = np.empty((n, depth, 8), dtype=np.int8)
+        orders = np.array(
+            [
+                [dim for dim in range(8) if dim not in FREE[tensor]] + [dim for dim in FREE[tensor] if dim != last] + [last]
+                for tensor, last in problem.labels
+            ],
+            dtype=np.int8,
+        )
+        before = np.ones((n, 8), dtype=np.int64)
+        split = []
+        for level in range(depth):
+            ways = self.ways[level]
+            split.append(ways.split[trail[:, level, 0]])
+            tile = lattice.extents(lattice.all[trail[:, level, 1]])
+            outermost_first = depth - 1 - level
+            time[:, outermost_first] = tile // (before * lattice.extents(ways.positions)[trail[:, level, 0]])
+            order[:, outermost_first] = orders[trail[:, level, 2]]
+            before = tile
+        space = np.concatenate(split[::-1], axis=1)
+        holds = np.array([[tensor in each for tensor in range(3)] for each in held[::-1]])
+        return Points(time, space, order, np.tile(holds, (n, 1, 1)))
