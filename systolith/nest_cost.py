@@ -24,7 +24,7 @@ KEYS = ("layer", "count", "cycles", "floor_cycles", "energy_pj", "edp", "utiliza
 
 
 def nest_costs(
-    layers: list[tuple[Layer, int]], arch: Architecture, argument: str, rules: Rules, *, check: bool
+    layers: list[tuple[Layer, int]], arch: Architecture, argument: str | dict[str, Mapping], rules: Rules, *, check: bool
 ) -> tuple[list[dict[str, Any]], dict[str, Mapping]]:
     """Cost every layer.
 
@@ -32,8 +32,8 @@ def nest_costs(
     ----------
     layers : list of (Layer, int)
         Layers and how often each occurs.
-    argument : str
-        What the user gave as the mapping: a file or the text itself.
+    argument : str or dict
+        What the user gave as the mapping: a file or the text itself; or the mapping of every layer by name.
     check : bool
         Walk every nest too.
 
@@ -47,7 +47,7 @@ def nest_costs(
     InfeasibleError
         With the reasons of every layer whose mapping does not fit.
     """
-    found = read(argument, [layer for layer, _ in layers], arch)
+    found = argument if isinstance(argument, dict) else read(argument, [layer for layer, _ in layers], arch)
     results: list[dict[str, Any]] = []
     reasons: list[Infeasible] = []
     with console.progress("cost") as tick:

@@ -7,22 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from dataflows.errors import SpecError
+from dataflows.exchange.roles import Names
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.presets import PRESETS, parameters
 from dataflows.nest.rules import CHOICES, Rules
 from dataflows.yaml_lines import Document, read_yaml
+from systolith import exchange
 from systolith.textspec import integer, is_file, pairs, split_head
 
 WHAT = "an architecture: a YAML file with a list of levels"
 
 
-def find(text: str) -> Architecture | None:
+def find(text: str, names: Names | None = None, heard: exchange.Heard | None = None) -> Architecture | None:
     """Read an architecture argument.
 
     Parameters
     ----------
     text : str
-        ``gemmini_dosa``, ``gemmini_dosa:dim=32,...``, or the path of a YAML file with ``levels``.
+        ``gemmini_dosa``, ``gemmini_dosa:dim=32,...``, or the path of a YAML file with ``levels``, or of one of Timeloop or
+        ZigZag, whose notes are printed.
+    names : Names, optional
+        What the network's file calls data spaces, where it is one of Timeloop.
+    heard : list of str, optional
+        Takes the notes, too.
 
     Returns
     -------
@@ -38,6 +45,9 @@ def find(text: str) -> Architecture | None:
     if head in PRESETS:
         given = pairs(rest, text, parameters(head))
         return PRESETS[head](**{key: integer(value, f"{text}: {key}") for key, value in given.items()})
+    if (foreign := exchange.machine(text, names)) is not None:
+        exchange.say(foreign.notes, heard)
+        return foreign.architecture
     path = Path(text)
     if is_file(text) and path.suffix.lower() in (".yaml", ".yml", ".json"):
         document = read_yaml(path, WHAT)

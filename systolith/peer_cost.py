@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from dataflows.errors import SpecError, suggestion
+from dataflows.exchange.scalesim_cfg import read_cfg
+from dataflows.exchange.source import is_scalesim
 from dataflows.floors import with_floors
 from dataflows.maestro import NAMED, Directives, Machine, MaestroCost, evaluate
 from dataflows.nest import scalesim
 from dataflows.workload import Layer, Network
-from systolith import console
-from systolith.textspec import integer, pairs, split_head
+from systolith import console, exchange
+from systolith.textspec import integer, is_file, pairs, split_head
 
 MODES = ("maestro", "scalesim")
 KEYS = {
     "maestro": ("dataflow", "pes", "simd", "noc_bw", "noc_latency", "offchip_bw", "buffering", "mac_pj", "inputs"),
-    "scalesim": ("rows", "cols", "dataflow"),
+    "scalesim": ("rows", "cols", "dataflow", "config"),
 }
 NEEDED = {"maestro": ("dataflow", "pes"), "scalesim": ("rows", "cols", "dataflow")}
 EXAMPLE = {"maestro": "maestro:dataflow=kcp_ws,pes=256", "scalesim": "scalesim:rows=32,cols=32,dataflow=ws"}
@@ -53,7 +55,8 @@ def find(text: str) -> Peer | None:
     Parameters
     ----------
     text : str
-        ``maestro:dataflow=kcp_ws,pes=256,...`` or ``scalesim:rows=32,cols=32,dataflow=ws``.
+        ``maestro:dataflow=kcp_ws,pes=256,...``, ``scalesim:rows=32,cols=32,dataflow=ws``, ``scalesim:config=FILE.cfg``, or
+        the path of such a file.
 
     Returns
     -------
@@ -65,10 +68,14 @@ def find(text: str) -> Peer | None:
     SpecError
         For unknown, missing or wrong parameters.
     """
+    if is_file(text) and is_scalesim(text):
+        return _from_cfg(text, {"config": text})
     head, rest = split_head(text)
     if head not in MODES:
         return None
     given = pairs(rest, text, KEYS[head])
+    if "config" in given:
+        return _from_cfg(text, given)
     for key in NEEDED[head]:
         if key not in given:
             raise SpecError(
@@ -153,6 +160,14 @@ def _number(value: str, path: str) -> float:
         return float(value)
     except ValueError:
         raise SpecError(path, value, "a number of pJ", "correct the value") from None
+
+
+def _from_cfg(text: str, given: dict[str, str]) -> Peer:
+    """Take the array from a file of SCALE-Sim; what is given besides goes before it."""
+    found = read_cfg(given["config"])
+    exchange.say(found.notes)
+    base = {"rows": str(found.rows), "cols": str(found.cols), "dataflow": found.dataflow}
+    return Peer(text, "scalesim", _scalesim(text, base | {key: value for key, value in given.items() if key != "config"}))
 
 
 def _scalesim(text: str, given: dict[str, str]) -> Callable[[Layer, Layer | None], dict[str, Any]]:

@@ -86,6 +86,7 @@ def accelerator(text: str, use: Use = "map") -> Accelerator:
     SpecError
         When `text` is none of these, or a value is out of range.
     """
+    _refuse_foreign(text)
     path = Path(text)
     if is_file(f"{text}/design.yaml"):
         path = path / "design.yaml"
@@ -102,6 +103,14 @@ def accelerator(text: str, use: Use = "map") -> Accelerator:
     if Path(head).suffix in (".yaml", ".yml", ".json") or "/" in head:
         read_yaml(path, WhatItIs)  # raises: the file is missing or unreadable
     raise unknown(text, use)
+
+
+def _refuse_foreign(text: str) -> None:
+    """Raise for another tool's file, which would only be malformed here."""
+    if is_file(text):
+        from systolith import exchange
+
+        exchange.refuse(text, "an accelerator of this suite")
 
 
 def preset(name: str) -> Accelerator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from dataflows.errors import SpecError
@@ -29,6 +30,33 @@ def axes_of(level: StorageLevel) -> list[tuple[Axis, str]]:
     order = ("rows", "cols", "planes")
     axes = sorted((axis for axis in level.fanout.axes if axis.size > 1), key=lambda axis: order.index(axis.name))
     return [(axis, "meshY" if axis.name == "rows" else "meshX") for axis in axes]
+
+
+def wordwise(arch: Architecture, layer: Layer | None = None) -> Architecture:
+    """Return the architecture with rows turned into words, where no row has room for two.
+
+    A word of several rows costs as many accesses, whatever it is delivered with.
+    """
+    return replace(arch, levels=tuple(_wordwise(level, arch, layer) for level in arch.levels))
+
+
+def _wordwise(level: StorageLevel, arch: Architecture, layer: Layer | None) -> StorageLevel:
+    row = level.row_bits
+    if row is None or (layer is None and None in level.word_bits):
+        return level
+    words = [_word(level, at, arch, layer) for at in range(3)]
+    held = [at for at, tensor in enumerate(TENSORS) if tensor in level.holds]
+    takes = [-(-bits // row) for bits in words]
+    if any(2 * words[at] <= row for at in held) or (level.limited and len({takes[at] for at in held}) > 1):
+        return level
+    each = takes[held[0]] if held else 1
+    ports = (None if rate is None else rate / each for rate in (level.bandwidth, level.read_bandwidth, level.write_bandwidth))
+    reads, writes = ([pj * n for pj, n in zip(costs, takes, strict=True)] for costs in (level.read_pj, level.write_pj))
+    shared, read, write = ports
+    return replace(
+        level, row_bits=None, word_bits=(words[0], words[1], words[2]), read_pj=(reads[0], reads[1], reads[2]),
+        write_pj=(writes[0], writes[1], writes[2]), bandwidth=shared, read_bandwidth=read, write_bandwidth=write,
+    )  # fmt: skip
 
 
 def targets(level: StorageLevel, arch: Architecture, layer: Layer | None = None) -> list[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ class Workload:
         By layer, for mappings in the same tool's form.
     notes : tuple of str
         What was not understood.
+    operators : dict
+        By layer, what its tool calls the operation, such as ``Conv``; empty where it has no word.
     """
 
     network: Network
     names: dict[str, Names]
     notes: tuple[str, ...]
+    operators: dict[str, str] = field(default_factory=dict)
 
 
 def read_problem(document: Document) -> Workload:

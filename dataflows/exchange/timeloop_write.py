@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from dataflows.errors import SpecError
-from dataflows.exchange.timeloop_parts import Part, axes_of, container, parts, targets
+from dataflows.exchange.timeloop_parts import Part, axes_of, container, parts, targets, wordwise
 from dataflows.mapping import Loop, Mapping
 from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.nest import spelled_out
@@ -94,9 +94,10 @@ def architecture(arch: Architecture, layer: Layer | None = None) -> tuple[dict[s
     Raises
     ------
     SpecError
-        For what Timeloop has no word for: rows, compressed formats, datapaths, links, energies of networks, single buffering,
-        a port or a capacity that tensors of different widths share.
+        For what Timeloop has no word for: rows of several words, compressed formats, datapaths, links, energies of
+        networks, single buffering, a port or a capacity that tensors of different widths share.
     """
+    arch = wordwise(arch, layer)
     path = arch.datapath
     if path is not None and (path.scheme != "parallel" or path.gate or path.skip):
         raise _cannot(f"{arch.name}.datapath", str(path.to_dict()), "no datapath")
@@ -191,6 +192,7 @@ def mapping(nest: Mapping, arch: Architecture, layer: Layer | None = None) -> di
         If a level has two loops over one dimension with others between: Timeloop has one.
     """
     directives: list[dict[str, Any]] = []
+    arch = wordwise(arch, layer)
     for level, mapped in zip(arch.levels, spelled_out(nest, arch).levels, strict=True):
         said = resident(mapped.name)
         held = said.of(level.holds) if said is not None else level.holds

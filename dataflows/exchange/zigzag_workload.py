@@ -36,6 +36,7 @@ def read_workload(document: Document) -> Workload:
     read = Reader(document)
     layers: list[Layer] = []
     names: dict[str, Names] = {}
+    operators: dict[str, str] = {}
     sources = False
     for at, entry in read.rows(document.data, (), "{operator_type, equation, loop_dims, loop_sizes}"):
         read.unknown(entry, _FIELDS, at)
@@ -51,14 +52,14 @@ def read_workload(document: Document) -> Workload:
             raise read.unsupported((*at, "equation"), entry.get("equation", "nothing"), allowed, "correct the equation")
         layer, found = _layer(read, entry, match, name, at)
         layers.append(layer)
-        names[name] = found.names
+        names[name], operators[name] = found.names, kind
     if not layers:
         raise read.unsupported((), "no convolution or matrix product", "at least one layer of a nest", "add one")
     if sources:
         read.note((), "not understood: operand_source; layers are costed one by one")
     stem = Path(document.path).stem
     network = Network(stem, tuple(layers), sum(layer.parameters for layer in layers), document.path)
-    return Workload(network, names, tuple(read.notes))
+    return Workload(network, names, tuple(read.notes), operators)
 
 
 def _name(entry: dict[str, Any], kind: str, number: int, taken: Mapping[str, Any]) -> str:

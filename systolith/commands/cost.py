@@ -29,7 +29,8 @@ ArchOption = Annotated[
         "--arch",
         metavar="ARCH",
         help="A preset, ENGINE:key=value,..., a YAML file, the folder of an exploration, maestro:dataflow=,pes=, "
-        "scalesim:rows=,cols=,dataflow=, or a published machine such as zhang15 or nvdla_workbook:macs=,gbps=.",
+        "scalesim:rows=,cols=,dataflow=, a published machine such as zhang15 or nvdla_workbook:macs=,gbps=, or an architecture "
+        "file of Timeloop v0.4, ZigZag or SCALE-Sim.",
     ),
 ]
 MappingFile = Annotated[
@@ -37,7 +38,8 @@ MappingFile = Annotated[
     typer.Option(
         "--mapping",
         metavar="MAPPING",
-        help="Compact text or a file: YAML, printed, compact, `map --json`. Not needed for other tools and published machines.",
+        help="Compact text or a file: YAML, printed, compact, `map --json`, or of Timeloop or ZigZag. Not needed for other "
+        "tools and published machines.",
     ),
 ]
 Check = Annotated[
@@ -63,25 +65,29 @@ def cost(
     seed: Seed = 0,
 ) -> None:
     """Cycles, energy and accesses of every layer under given mappings."""
-    from dataflows.networks import network as find
-    from systolith import nest_cost, nest_spec
+    from systolith import exchange, nest_cost, nest_spec
 
     if (results := _with_own_mapping(network, arch, mapping, layer, rules, check, html, json)) is not None:
         if json:
             emit_json(results, seed)
         return
-    array = system_spec.find(arch) or spatial_spec.find(arch)
-    target = array or nest_spec.find(arch) or specs.accelerator(arch, "cost")
+    notes: exchange.Heard = []
+    nest = nest_spec.find(arch, exchange.names_of(exchange.workload(network)), notes)
+    array = None if nest else system_spec.find(arch) or spatial_spec.find(arch)
+    target = nest or array or specs.accelerator(arch, "cost")
     if mapping is None:
         fix = "add --mapping; only other tools and published machines come with one; `systolith map` finds one for our hardware"
         raise SpecError("--mapping", "nothing", "compact text, or a file with the mapping of every layer", fix)
-    chosen = only(find(network), layer).distinct()
+    chosen = only(exchange.network(network, notes), layer).distinct()
+    if not isinstance(target, Architecture):
+        exchange.refuse(mapping, "a mapping in this suite's form")
     if array is not None:
         results, title = _array_costs(chosen, array, mapping, rules, check, json)
         if html:
             pictures.write(html, f"{network} on {title}", spatial_cost.KEYS, results, [])
     elif isinstance(target, Architecture):
-        results, nests = nest_cost.nest_costs(chosen, target, mapping, nest_spec.rules(rules), check=check)
+        given = exchange.mappings(mapping, [one for one, _ in chosen], target, arch, network, notes) or mapping
+        results, nests = nest_cost.nest_costs(chosen, target, given, nest_spec.rules(rules), check=check)
         if not json:
             nest_cost.show(results, nests, target, (one for one, _ in chosen))
         if html:
@@ -99,7 +105,7 @@ def cost(
             pictures.write(html, f"{network} on {target.name}", KEYS, results, drawn)
     impossible.warn(results)
     if json:
-        emit_json(results, seed)
+        emit_json([{**row, "not_understood": notes} for row in results] if notes else results, seed)
     if check:
         _report(results)
 
@@ -139,8 +145,8 @@ def _with_own_mapping(
     Some published machines are presets of mode timeloop too; with a mapping they are these.
     """
     from dataflows.nest.presets import PRESETS
-    from dataflows.networks import network as find
     from systolith import machine_cost, peer_cost
+    from systolith.exchange import network as find
 
     if (peer := peer_cost.find(arch)) is not None:
         _without_mapping(peer.mode, mapping, rules, check)

@@ -59,9 +59,9 @@ def map_command(
     seed: Seed = 0,
 ) -> None:
     """Find the best mapping of every layer; cycles are those of the exact schedule."""
-    from dataflows.networks import network as find
     from dataflows.schedule import schedule
     from mappers.network import map_network
+    from systolith.exchange import network as find
 
     def exact(one: Layer, acc: Accelerator, tiling: Tiling) -> int:
         return schedule(one, acc, tiling).cycles
