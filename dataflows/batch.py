@@ -115,6 +115,10 @@ class Batch:
 
     def figures(self, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints, order: tuple[str, ...]) -> Figures:
         """Evaluate tilings that share an order; the four arrays broadcast against each other."""
+        return self.price(self.features(blocks, c_blocks, p, q, order))
+
+    def features(self, blocks: Ints, c_blocks: Ints, p: Ints, q: Ints, order: tuple[str, ...]) -> Features:
+        """Return what the figures of such tilings depend on."""
         layer, bk = self.layer, self.blocking
         k_blocks, full_c = np.minimum(blocks, self.block_total), np.minimum(c_blocks, bk.c_blocks)
         full_p, full_q = np.minimum(p, layer.P), np.minimum(q, layer.Q)
@@ -126,17 +130,15 @@ class Batch:
             "P": p_tiles, "Q": q_tiles,
         }  # fmt: skip
         edge_p, edge_q = layer.P - (p_tiles - 1) * full_p, layer.Q - (q_tiles - 1) * full_q
-        return self.price(
-            Features(
-                words=self._fetched(tiles, order, full_p, full_q),
-                channel_tiles=tiles["G"] * tiles["K"] * c_tiles,
-                c_tiles=c_tiles,
-                pixel_tiles=p_tiles * q_tiles,
-                waves=self.waves(full_p, full_q),
-                first_load=self.first_load(k_blocks, full_c, full_p, full_q),
-                first_tile=self.first_tile(k_blocks, full_p * full_q, c_tiles),
-                last=(self.block_total - (block_tiles - 1) * k_blocks) * edge_p * edge_q,
-            )
+        return Features(
+            words=self._fetched(tiles, order, full_p, full_q),
+            channel_tiles=tiles["G"] * tiles["K"] * c_tiles,
+            c_tiles=c_tiles,
+            pixel_tiles=p_tiles * q_tiles,
+            waves=self.waves(full_p, full_q),
+            first_load=self.first_load(k_blocks, full_c, full_p, full_q),
+            first_tile=self.first_tile(k_blocks, full_p * full_q, c_tiles),
+            last=(self.block_total - (block_tiles - 1) * k_blocks) * edge_p * edge_q,
         )
 
     def price(self, features: Features) -> Figures:

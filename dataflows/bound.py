@@ -111,6 +111,14 @@ def last_outputs(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
     return cut.last_blocks * cut.last_p * cut.last_q
 
 
+def every_step_loads(layer: Layer) -> bool:
+    """Whether no window lies in the padding alone: then every step loads something, whatever the tiling."""
+    return all(
+        window(layer, axis, 1) > layer.padding[axis] and (outputs - 1) * layer.stride[axis] - layer.padding[axis] < size
+        for axis, (size, outputs) in enumerate(((layer.H, layer.P), (layer.W, layer.Q)))
+    )
+
+
 def turns(layer: Layer, acc: Accelerator, steps: Ints, beats: Ints, compute: Ints) -> Ints:
     """Return cycles that steps take because a buffer has two halves, at least; 0 where that is not looked at.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -9,11 +10,18 @@ from dataflows.arch import Accelerator
 from dataflows.cost import Cost
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
+from dataflows.schedule import schedule
 from dataflows.tiling import Tiling, mapping_of, smallest
 from dataflows.workload import Layer
 
 Objective = Literal["edp", "energy", "latency"]
 OBJECTIVES: tuple[Objective, ...] = ("edp", "energy", "latency")
+ExactCycles = Callable[[Layer, Accelerator, Tiling], int]
+
+
+def native_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
+    """Return the exact cycles of a layer on the native memory port."""
+    return schedule(layer, acc, tiling).cycles
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ class MapResult:
         Best tilings by the bound, `tiling` first unless an exact schedule preferred a later one.
     gap : float or None
         How far `value` may be above the optimum, as a fraction; 0 is proven optimal, None means not known.
+    interrupted : bool
+        Whether the user ended the search.
     """
 
     layer: Layer
@@ -48,6 +58,7 @@ class MapResult:
     seconds: float
     shortlist: tuple[Tiling, ...] = ()
     gap: float | None = None
+    interrupted: bool = False
 
     @property
     def value(self) -> float:

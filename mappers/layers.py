@@ -7,17 +7,11 @@ from dataclasses import replace
 
 from dataflows.arch import Accelerator
 from dataflows.feasible import Infeasible, InfeasibleError
-from dataflows.schedule import schedule
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer
-from mappers.base import Mapper, Objective
+from mappers.base import ExactCycles, Mapper, Objective, native_cycles
 from mappers.naive import NaiveMapper
-from mappers.network import ExactCycles, rank_exactly
-
-
-def native_cycles(layer: Layer, acc: Accelerator, tiling: Tiling) -> int:
-    """Return the exact cycles of a layer on the native memory port."""
-    return schedule(layer, acc, tiling).cycles
+from mappers.network import rank_exactly
 
 
 def map_layers(

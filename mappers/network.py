@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +13,7 @@ from dataflows.program import program_beats
 from dataflows.tech import Technology, technology
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer, Network
-from mappers.base import Mapper, MapResult, Objective, objective_value
-
-ExactCycles = Callable[[Layer, Accelerator, Tiling], int]
+from mappers.base import ExactCycles, Mapper, MapResult, Objective, objective_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,126 @@
+"""The best tilings of a layer by exact cycles: those that a bound cannot rule out are scheduled, in the order of the bound.
+
+No schedule is below the bound that orders the tilings, so whatever comes behind the best exact value need not be scheduled.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.tiling import Tiling
+from mappers.base import ExactCycles
+from mappers.branch import Best, Search, Value
+from mappers.nest.base import Budget
+
+FIRST, MOST = 16, 4096
+"""Tilings listed by the bound at first, four times as many whenever they do not suffice, and at most."""
+
+
+class Found(NamedTuple):
+    """The best tiling by a value of energy and cycles.
+
+    Attributes
+    ----------
+    tiling : Tiling
+        The tiling.
+    energy_pj, cycles, value : float
+        Its figures.
+    lower : float
+        No tiling has a smaller value.
+    complete : bool
+        Whether all tilings are known that are no more than the slack asked for above the best.
+    """
+
+    tiling: Tiling
+    energy_pj: float
+    cycles: float
+    value: float
+    lower: float
+    complete: bool = True
+
+    @property
+    def gap(self) -> float:
+        """How far `value` may be above the least there is, as a fraction."""
+        return 0.0 if self.lower >= self.value else self.value / self.lower - 1
+
+
+class Exact:
+    """What is known of one layer by exact cycles.
+
+    Parameters
+    ----------
+    search : Search
+        The layer's space, with a bound that `exact_cycles` are never below.
+    exact_cycles : callable
+        The schedule.
+    steps : int
+        Iterations of tile loops to walk for schedules before giving up a proof; one tiling is scheduled in any case.
+    budget : Budget
+        Time.
+    """
+
+    def __init__(self, search: Search, exact_cycles: ExactCycles, steps: int, budget: Budget) -> None:
+        self.search, self.exact_cycles, self.steps, self.budget = search, exact_cycles, steps, budget
+        self.known: dict[Tiling, tuple[float, float]] = {}
+        self.evaluated = 0
+        self.interrupted = False
+
+    def best(self, value: Value, slack: float = 0.0) -> Found:
+        """Return the best tiling; schedule all that the bound does not put above its value plus `slack`."""
+        most = FIRST
+        while True:
+            goal = Best(value, most, self._least(value) + slack)
+            outcome = self.search.run(goal, Budget(0.0) if self.interrupted else self.budget)
+            self.evaluated += outcome.evaluated
+            self.interrupted |= outcome.interrupted
+            lower = min(self._walk(goal, slack), np.min(value(outcome.energy, outcome.cycles), initial=math.inf))
+            limit = self._least(value) + slack
+            more = len(goal.values) == most and goal.limit < limit
+            if more and lower >= limit and most < MOST:
+                most *= 4
+                continue
+            lower = min(lower, goal.limit) if more else lower
+            return self._found(value, lower, limit)
+
+    def _found(self, value: Value, lower: float, limit: float) -> Found:
+        # Equal values: fewer cycles first, then the tiling found first.
+        tiling, figures = min(self.known.items(), key=lambda entry: (value(*entry[1]), entry[1][1]))
+        best = float(value(*figures))
+        return Found(tiling, *figures, best, min(best, float(lower)), lower >= limit)
+
+    def _least(self, value: Value) -> float:
+        return min((float(value(*figures)) for figures in self.known.values()), default=math.inf)
+
+    def _walk(self, goal: Best, slack: float) -> float:
+        """Schedule tilings in the order of the bound; return the bound of the first one left out, infinite if there is none."""
+        least = self._least(goal.value)
+        for place, bound in enumerate(goal.values):
+            if bound >= least + slack:
+                break
+            tiling = self.search.space.tiling(goal.points[:, place])
+            if tiling in self.known:
+                continue
+            size = self._size(tiling)
+            if self.known and (self.interrupted or self.steps < size or self.budget.spent()):
+                return float(bound)
+            try:
+                cycles = self.exact_cycles(self.search.space.layer, self.search.space.acc, tiling)
+            except KeyboardInterrupt:
+                if not self.known:
+                    raise
+                self.interrupted = True
+                return float(bound)
+            self.steps -= size
+            self.evaluated += 1
+            energy = float(goal.energy[place] + self.search.leak * (cycles - goal.cycles[place]))
+            self.known[tiling] = energy, float(cycles)
+            least = min(least, float(goal.value(energy, float(cycles))))
+        return math.inf
+
+    def _size(self, tiling: Tiling) -> int:
+        """Return the iterations of the tile loops, which a schedule walks."""
+        space = self.search.space
+        return math.prod(tiling.counts(space.layer, space.batch.blocking).values())
