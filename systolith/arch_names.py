@@ -9,7 +9,7 @@ from dataflows.errors import SpecError
 
 Use = Literal["map", "cost", "hardware", "verilog"]
 KINDS: dict[Use, tuple[str, ...]] = {
-    "map": ("engines", "accelerators"),
+    "map": ("engines", "accelerators", "systems"),
     "cost": ("engines", "accelerators", "mode timeloop", "arrays", "systems", "other tools", "published machines"),
     "hardware": ("engines", "accelerators", "arrays", "systems"),
     "verilog": ("engines", "accelerators", "arrays", "systems", "codecs"),
@@ -20,7 +20,7 @@ ONLY = {
     "mode timeloop": "can only be costed",
     "other tools": "can only be costed",
     "published machines": "can only be costed",
-    "systems": "can be costed with a mapping, generated, verified and synthesized",
+    "systems": "can be mapped, costed with a mapping, generated, verified and synthesized",
     "arrays": "has no memory around it: it can be costed with a mapping, generated, verified and synthesized",
 }
 

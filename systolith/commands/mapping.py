@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,9 +14,10 @@ import typer
 from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
 from dataflows.picture.model import Picture
+from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer, Network
-from systolith import console, pictures, specs
+from systolith import console, pictures, specs, system_map, system_spec
 from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
 
 if TYPE_CHECKING:
@@ -66,6 +68,9 @@ def map_command(
     def exact(one: Layer, acc: Accelerator, tiling: Tiling) -> int:
         return schedule(one, acc, tiling).cycles
 
+    if (system := system_spec.find(arch)) is not None:
+        _map_on_system(only(find(network), layer), system, mapper, objective, html, json, seed)
+        return
     acc = specs.accelerator(arch)
     net = only(find(network), layer)
     with console.progress(f"map {net.name}") as tick:
@@ -86,6 +91,18 @@ def map_command(
     if len(drawn) == 1:
         console.show("")
         pictures.show(drawn[0])
+
+
+def _map_on_system(
+    net: Network, system: SpatialSystem, mapper: MapperName, objective: Objective, html: Path | None, json: bool, seed: int
+) -> None:
+    data = system_map.mapped(net, system, objective.value, mapper.value)
+    if html:
+        pictures.write(html, f"{net.name} on {system.name}, by {objective.value}", system_map.KEYS, data["layers"], [])
+    if json:
+        emit_json(data, seed)
+    else:
+        system_map.show(data)
 
 
 def _draw(each: LayerMapping, acc: Accelerator) -> Picture:

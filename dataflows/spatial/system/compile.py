@@ -12,6 +12,8 @@ from dataflows.spatial.system.program import SystemProgram
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.workload import Layer
 
+NO_CONFLICT = "ports without conflict"
+"""What ports lack of which several meet in one bank wherever pixels, rows and images are put."""
 LEVELS = ("dram", "stream", "pe")
 
 
@@ -40,9 +42,7 @@ def compile_system(layer: Layer, system: SpatialSystem, mapping: Mapping) -> Sys
     if boxes[0] is None or boxes[1] is None:
         tensor = "inputs" if boxes[0] is None else "outputs"
         remedy = "unroll another dimension along the axes of its ports"
-        raise InfeasibleError(
-            [Infeasible(f"l2.{tensor}", system.array.lanes(tensor), 0, "ports without conflict", remedy, layer.name)]
-        )
+        raise InfeasibleError([Infeasible(f"l2.{tensor}", system.array.lanes(tensor), 0, NO_CONFLICT, remedy, layer.name)])
     program = SystemProgram(system, array, depth, sizes, boxes[0], boxes[1])
     if reasons := violations(program):
         raise InfeasibleError(reasons)

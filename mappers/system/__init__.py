@@ -1,0 +1,1 @@
+"""Mappers of systems: memory round a spatial array of any connectivity."""
