@@ -58,32 +58,33 @@ class Exact:
         The schedule.
     steps : int
         Iterations of tile loops to walk for schedules before giving up a proof; one tiling is scheduled in any case.
-    budget : Budget
-        Time.
+    seconds : float or None
+        Most wall time for all searches together; one tiling is scheduled in any case.
     """
 
-    def __init__(self, search: Search, exact_cycles: ExactCycles, steps: int, budget: Budget) -> None:
-        self.search, self.exact_cycles, self.steps, self.budget = search, exact_cycles, steps, budget
+    def __init__(self, search: Search, exact_cycles: ExactCycles, steps: int, seconds: float | None = None) -> None:
+        self.search, self.exact_cycles, self.steps, self.seconds = search, exact_cycles, steps, seconds
         self.known: dict[Tiling, tuple[float, float]] = {}
         self.evaluated = 0
         self.interrupted = False
 
     def best(self, value: Value, slack: float = 0.0) -> Found:
         """Return the best tiling; schedule all that the bound does not put above its value plus `slack`."""
-        most = FIRST
+        most, budget = FIRST, Budget(0.0 if self.interrupted else self.seconds)
         while True:
             goal = Best(value, most, self._least(value) + slack)
-            outcome = self.search.run(goal, Budget(0.0) if self.interrupted else self.budget)
+            outcome = self.search.run(goal, budget)
             self.evaluated += outcome.evaluated
             self.interrupted |= outcome.interrupted
-            lower = min(self._walk(goal, slack), np.min(value(outcome.energy, outcome.cycles), initial=math.inf))
+            lower = min(self._walk(goal, slack, budget), np.min(value(outcome.energy, outcome.cycles), initial=math.inf))
             limit = self._least(value) + slack
             more = len(goal.values) == most and goal.limit < limit
-            if more and lower >= limit and most < MOST:
+            if more and lower >= limit and most < MOST and not self.interrupted:
                 most *= 4
                 continue
-            lower = min(lower, goal.limit) if more else lower
-            return self._found(value, lower, limit)
+            if self.seconds is not None:
+                self.seconds = max(self.seconds - budget.elapsed, 0.0)
+            return self._found(value, min(lower, goal.limit) if more else lower, limit)
 
     def _found(self, value: Value, lower: float, limit: float) -> Found:
         # Equal values: fewer cycles first, then the tiling found first.
@@ -94,7 +95,7 @@ class Exact:
     def _least(self, value: Value) -> float:
         return min((float(value(*figures)) for figures in self.known.values()), default=math.inf)
 
-    def _walk(self, goal: Best, slack: float) -> float:
+    def _walk(self, goal: Best, slack: float, budget: Budget) -> float:
         """Schedule tilings in the order of the bound; return the bound of the first one left out, infinite if there is none."""
         least = self._least(goal.value)
         for place, bound in enumerate(goal.values):
@@ -104,7 +105,7 @@ class Exact:
             if tiling in self.known:
                 continue
             size = self._size(tiling)
-            if self.known and (self.interrupted or self.steps < size or self.budget.spent()):
+            if self.known and (self.interrupted or self.steps < size or budget.spent()):
                 return float(bound)
             try:
                 cycles = self.exact_cycles(self.search.space.layer, self.search.space.acc, tiling)

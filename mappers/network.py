@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +15,9 @@ from dataflows.program import program_beats
 from dataflows.tech import Technology, technology
 from dataflows.tiling import Tiling
 from dataflows.workload import Layer, Network
-from mappers.base import ExactCycles, Mapper, MapResult, Objective, objective_value
+from mappers.base import ExactCycles, Mapper, MapResult, Objective, objective_value, prepare
+from mappers.network_edp import least_edp
+from mappers.optimal import OptimalMapper
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,13 @@ class NetworkMapping:
     network, accelerator : str
         Their names.
     objective : str
-        What was minimised per layer.
+        What was minimised.
     layers : tuple of LayerMapping
         Distinct layers in order of first appearance.
     seconds : float
         Wall time of mapping.
+    lower : float or None
+        No mapping of the network has a smaller value of the objective; None where nothing is known.
     """
 
     network: str
@@ -46,6 +52,7 @@ class NetworkMapping:
     objective: Objective
     layers: tuple[LayerMapping, ...]
     seconds: float
+    lower: float | None = None
 
     @property
     def cycles(self) -> int:
@@ -61,6 +68,24 @@ class NetworkMapping:
     def edp(self) -> float:
         """Energy of the network times its cycles, not the sum of the layers' products."""
         return self.energy_pj * self.cycles
+
+    @property
+    def value(self) -> float:
+        """The objective's value for the network: pJ x cycles, pJ or cycles."""
+        return objective_value(self.objective, self.energy_pj, self.cycles)
+
+    @property
+    def gap(self) -> float | None:
+        """How far `value` may be above the optimum, as a fraction; 0 is proved optimal, None means not known."""
+        if self.lower is None:
+            return None
+        # Sums of the same terms in another order differ by rounding.
+        return 0.0 if self.lower >= self.value * (1 - 1e-12) else self.value / self.lower - 1
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user ended the search of a layer."""
+        return any(each.result.interrupted for each in self.layers)
 
     @property
     def macs(self) -> int:
@@ -81,7 +106,7 @@ class NetworkMapping:
             "layers": [each.result.to_dict(acc, each.name, each.count) for each in self.layers],
             "total": {
                 "cycles": self.cycles, "energy_pj": self.energy_pj, "edp": self.edp, "macs": self.macs,
-                "seconds": self.seconds,
+                "seconds": self.seconds, "optimal": self.gap == 0, "gap": self.gap,
             },
         }  # fmt: skip
 
@@ -97,6 +122,9 @@ def map_network(
 ) -> NetworkMapping:
     """Map every distinct layer of `network`.
 
+    With `OptimalMapper` and the objective ``edp`` it is the network's EDP that is least (`mappers.network_edp`); other
+    mappers take every layer for itself. Ctrl-C ends its search, and the best so far is returned with its gap.
+
     Parameters
     ----------
     network : Network
@@ -106,11 +134,12 @@ def map_network(
     mapper : Mapper
         Finds the tilings.
     objective : str
-        ``edp``, ``energy`` or ``latency``, per layer.
+        ``edp``, ``energy`` or ``latency``.
     seed : int
         Given to the mapper.
     exact_cycles : callable, optional
-        The schedule: (layer, accelerator, tiling) -> cycles. The mapper's shortlist is then ranked by it.
+        The schedule: (layer, accelerator, tiling) -> cycles. The mapper's shortlist is then ranked by it; the optimal mapper
+        searches by it.
     tech : Technology, optional
         Energy table for that ranking; the mapper's own, or 45 nm, by default.
 
@@ -120,26 +149,70 @@ def map_network(
         With the reasons of every layer that cannot be mapped.
     """
     started = time.perf_counter()
-    tech = tech or getattr(mapper, "tech", None)
-    reasons: list[Infeasible] = []
-    known: dict[Layer, MapResult] = {}
-    mapped: list[LayerMapping] = []
-    for layer, count in network.distinct():
-        # Names and activations change no count: layers that differ in nothing else share a mapping.
-        key = replace(layer.flattened(), name="", activation="none")
-        if key not in known:
-            try:
-                result = mapper.map(layer, acc, objective, seed)
-            except InfeasibleError as error:
-                reasons += error.reasons
-                continue
-            known[key] = rank_exactly(result, acc, exact_cycles, tech) if exact_cycles else result
+    # Names and activations change no count: layers that differ in nothing else share a mapping.
+    layers = [(layer, count, replace(layer.flattened(), name="", activation="none")) for layer, count in network.distinct()]
+    counts: dict[Layer, int] = {}
+    for _, count, key in layers:
+        counts[key] = counts.get(key, 0) + count
+    _refuse([layer for layer, _, _ in layers], acc, objective)
+    if isinstance(mapper, OptimalMapper) and objective == "edp" and len(counts) > 1:
+        chosen = least_edp(list(counts), list(counts.values()), acc, mapper, exact_cycles)
+        known, lower = dict(zip(counts, chosen.results, strict=True)), chosen.lower
+    else:
+        known = _one_by_one(counts, acc, mapper, objective, seed, exact_cycles, tech)
+        lower = _lower(known, counts, objective)
+    mapped = []
+    for layer, count, key in layers:
         result = known[key]
-        flat = layer.flattened()
-        mapped.append(LayerMapping(layer.name, count, replace(result, layer=flat, cost=replace(result.cost, layer=layer.name))))
+        mapped.append(
+            LayerMapping(layer.name, count, replace(result, layer=layer.flattened(), cost=replace(result.cost, layer=layer.name)))
+        )
+    return NetworkMapping(network.name, acc.name, objective, tuple(mapped), time.perf_counter() - started, lower)
+
+
+def _refuse(layers: Iterable[Layer], acc: Accelerator, objective: Objective) -> None:
+    """Raise the reasons of all layers that cannot be mapped, equal ones once."""
+    reasons: list[Infeasible] = []
+    seen: set[Layer] = set()
+    for layer in layers:
+        key = replace(layer, name="", activation="none")
+        try:
+            if key not in seen:
+                prepare(layer, acc, objective)
+                seen.add(key)
+        except InfeasibleError as error:
+            reasons += error.reasons
     if reasons:
         raise InfeasibleError(reasons)
-    return NetworkMapping(network.name, acc.name, objective, tuple(mapped), time.perf_counter() - started)
+
+
+def _one_by_one(
+    layers: Iterable[Layer], acc: Accelerator, mapper: Mapper, objective: Objective, seed: int, exact_cycles: ExactCycles | None,
+    tech: Technology | None,
+) -> dict[Layer, MapResult]:  # fmt: skip
+    known: dict[Layer, MapResult] = {}
+    for layer in layers:
+        if not isinstance(mapper, OptimalMapper):
+            result = mapper.map(layer, acc, objective, seed)
+            known[layer] = (
+                rank_exactly(result, acc, exact_cycles, tech or getattr(mapper, "tech", None)) if exact_cycles else result
+            )
+            continue
+        result = mapper.exactly(layer, acc, objective, exact_cycles) if exact_cycles else mapper.map(layer, acc, objective, seed)
+        if result.interrupted:  # the layers that are left get what can be had at once
+            mapper = replace(mapper, seconds=0.0, steps=0)
+        known[layer] = result
+    return known
+
+
+def _lower(known: dict[Layer, MapResult], counts: dict[Layer, int], objective: Objective) -> float | None:
+    """Return what no mapping of the network is below, where every layer's gap is known: for EDP only if there is one layer."""
+    least = []
+    for layer, result in known.items():
+        if result.gap is None or (objective == "edp" and len(known) > 1):
+            return None
+        least.append(counts[layer] ** (2 if objective == "edp" else 1) * result.value / (1 + result.gap))
+    return math.fsum(least)
 
 
 def rank_exactly(result: MapResult, acc: Accelerator, exact_cycles: ExactCycles, tech: Technology | None = None) -> MapResult:

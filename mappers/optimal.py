@@ -97,4 +97,4 @@ class OptimalMapper:
     def exact(self, layer: Layer, acc: Accelerator, exact_cycles: ExactCycles) -> Exact:
         """Return the search by exact cycles; `layer` as `prepare` returns it."""
         space = Space(Batch(layer, acc, self.tech or technology(), program_beats(acc)), every=True)
-        return Exact(Search(space, near=exact_cycles is native_cycles), exact_cycles, self.steps, Budget(self.seconds))
+        return Exact(Search(space, near=exact_cycles is native_cycles), exact_cycles, self.steps, self.seconds)
