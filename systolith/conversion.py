@@ -190,7 +190,9 @@ def _timeloop(given: Given) -> tuple[Texts, list[str]]:
         )
     made: Texts = {}
     notes: list[str] = []
-    layers = [layer for layer, _ in given.workload.network.distinct()] if given.workload is not None else []
+    found = given.workload.network.distinct() if given.workload is not None else []
+    layers = [layer for layer, _ in found]
+    notes += [f"{layer.name}: written once for {number} layers of this shape" for layer, number in found if number > 1]
     for layer in layers:
         made[_name("problem", layer.name, layers)] = timeloop_write.dump(timeloop_write.problem(layer))
     if given.machine is not None:

@@ -20,6 +20,7 @@ _FIELDS = {
     "spatial": ("target", "type", "factors", "permutation", "split"),
     "bypass": ("target", "type", "keep", "bypass"),
 }
+_HARMLESS = ("no_link_transfer", "no_coalesce", "remainders")
 USUAL = {"N": "N", "G": "G", "M": "K", "K": "K", "C": "C", "P": "P", "Q": "Q", "R": "R", "S": "S"}
 """What dimensions of a mapping mean where no problem says so; only M and K are two names of one."""
 
@@ -91,7 +92,11 @@ def read_mapping(
 def _checked(read: Reader, entry: dict[str, Any], at: Place) -> tuple[str, dict[str, Any], Place]:
     kind = read.word(entry.get("type"), (*at, "type"), _TYPES)
     kind = kind if kind in _FIELDS else "bypass"
-    read.unknown(entry, _FIELDS[kind], at)
+    for key in entry:
+        if key in _HARMLESS:
+            read.note((*at, key), f"not understood: {key}")
+        elif key not in _FIELDS[kind]:
+            raise read.unsupported((*at, str(key)), key, ", ".join(_FIELDS[kind]), "remove it, or quote a text with commas")
     return kind, entry, at
 
 

@@ -75,14 +75,15 @@ def parts(level: StorageLevel, arch: Architecture, layer: Layer | None = None) -
     size = level.capacity_bits
     if not held:
         return [Part(level.name, (), 8, size if not isinstance(size, tuple) else None)]
-    alike = {(words[at], level.read_pj[at]) for at in held}
-    writes = {level.write_pj[at] for at in held if at != 2 or level.write_pj[2] == 0}
-    if len(alike) == 1 and len(writes) <= 1 and not isinstance(size, tuple):
+    alike = {(words[at], level.read_pj[at], level.write_pj[at]) for at in held}
+    if len(alike) == 1 and not isinstance(size, tuple):
         return [Part(level.name, tuple(TENSORS[at] for at in held), words[held[0]], size)]
     if len(held) == 1:
         bits = size[held[0]] if isinstance(size, tuple) else size
         return [Part(level.name, (TENSORS[held[0]],), words[held[0]], bits)]
     where, remedy = f"{arch.name}.{level.name}", "give each tensor a level of its own"
+    if level.name == arch.levels[0].name:
+        raise SpecError(where, "an outermost level whose tensors differ", "what Timeloop can say: one width and energy", remedy)
     if size is not None and not isinstance(size, tuple):
         raise SpecError(where, "a capacity that tensors of different words share", "what Timeloop can say: equal words", remedy)
     if level.limited:

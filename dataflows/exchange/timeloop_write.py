@@ -13,8 +13,9 @@ from dataflows.errors import SpecError
 from dataflows.exchange.timeloop_parts import Part, axes_of, container, parts, targets, wordwise
 from dataflows.mapping import Loop, Mapping
 from dataflows.nest.architecture import Architecture, StorageLevel
+from dataflows.nest.limits import effort
 from dataflows.nest.nest import spelled_out
-from dataflows.nest.rules import TENSORS
+from dataflows.nest.rules import TENSORS, WINDOW
 from dataflows.residency import resident
 from dataflows.workload import DIMS, Layer, only_macs
 
@@ -98,9 +99,7 @@ def architecture(arch: Architecture, layer: Layer | None = None) -> tuple[dict[s
         networks, single buffering, a port or a capacity that tensors of different widths share.
     """
     arch = wordwise(arch, layer)
-    path = arch.datapath
-    if path is not None and (path.scheme != "parallel" or path.gate or path.skip):
-        raise _cannot(f"{arch.name}.datapath", str(path.to_dict()), "no datapath")
+    compute = _compute(arch, layer)
     nodes: list[_Node] = [_Node("Container", name="system", attributes=_clock(arch))]
     tables: list[dict[str, Any]] = []
     for index, level in enumerate(arch.levels):
@@ -111,10 +110,23 @@ def architecture(arch: Architecture, layer: Layer | None = None) -> tuple[dict[s
         nodes += _containers(level)
     mac = "mac" if all(level.name != "mac" for level in arch.levels) else "mac_unit"
     nodes.append(_Node("Component", **{"name": mac, "class": "intmac", "attributes": {"datawidth": 8}}))
-    actions = [{"name": "compute", "energy": arch.mac_pj}, {"name": "leak", "energy": arch.leakage_pj / arch.pes}]
+    actions = [{"name": "compute", "energy": compute}, {"name": "leak", "energy": arch.leakage_pj / arch.pes}]
     tables.append({"name": f"system.{mac}", "actions": actions})
     data = {"architecture": {"version": "0.4", "nodes": nodes}, "ERT": {"version": "0.4", "tables": tables}}
     return data, _unsaid(arch)
+
+
+def _compute(arch: Architecture, layer: Layer | None) -> float:
+    """Return the energy of a multiply-accumulate at the layer's widths; Timeloop's multipliers have one of their own."""
+    path = arch.datapath
+    if path is None:
+        return arch.mac_pj
+    if path.gate or path.skip or layer is None:
+        raise _cannot(f"{arch.name}.datapath", str(path.to_dict()), "multipliers that treat all operands alike")
+    takes = effort(layer, arch)
+    if takes.cycles != 1:
+        raise _cannot(f"{arch.name}.datapath", f"{takes.cycles} cycles per multiply-accumulate", "one cycle")
+    return arch.mac_pj * takes.energy
 
 
 def _clock(arch: Architecture) -> dict[str, Any]:
@@ -127,7 +139,7 @@ def _unsaid(arch: Architecture) -> tuple[str, ...]:
     if arch.psum_bits is not None:
         found.append(f"{arch.name}: psum_bits is not written; it counts under psums=strict only")
     if arch.datapath is not None:
-        found.append(f"{arch.name}: datapath is not written; operands must fit its widths")
+        found.append(f"{arch.name}: datapath is not written; its energy is that of this layer's widths")
     if arch.area_um2 is not None:
         found.append(f"{arch.name}: area_um2 is not written")
     if any(level.fanout.skew != "none" for level in arch.levels):
@@ -158,11 +170,9 @@ def _component(part: Part, level: StorageLevel, index: int) -> _Node:
 
 
 def _table(part: Part, level: StorageLevel) -> dict[str, Any]:
-    at = [TENSORS.index(tensor) for tensor in part.tensors]
-    block, first = level.block_words, at[0]
-    writes = level.write_pj[next((i for i in at if i != 2), first)]
-    update = level.write_pj[2] if 2 in at else writes
-    actions = {"read": level.read_pj[first], "write": writes, "update": update, "leak": 0.0}
+    at = TENSORS.index(part.tensors[0]) if part.tensors else 0
+    write, block = level.write_pj[at], level.block_words
+    actions = {"read": level.read_pj[at], "write": write, "update": write, "leak": 0.0}
     return {"name": f"system.{part.name}", "actions": [{"name": key, "energy": pj * block} for key, pj in actions.items()]}
 
 
@@ -189,7 +199,8 @@ def mapping(nest: Mapping, arch: Architecture, layer: Layer | None = None) -> di
     Raises
     ------
     SpecError
-        If a level has two loops over one dimension with others between: Timeloop has one.
+        If a level has two loops over one dimension that are not the same as one: others between, or a window that slides along
+        the inner one only.
     """
     directives: list[dict[str, Any]] = []
     arch = wordwise(arch, layer)
@@ -218,8 +229,8 @@ def _loops(loops: list[Loop], where: str) -> dict[str, Any]:
     for loop in reversed(loops):
         if loop.extent == 1:
             continue
-        if loop.dim in order and loop.dim != last and loop.axis is None:
-            raise _cannot(where, f"{loop.dim} twice, with other loops between", "one loop per dimension and level")
+        if loop.dim in order and loop.axis is None and (loop.dim != last or loop.dim in WINDOW):
+            raise _cannot(where, f"two loops over {loop.dim}", "one loop per dimension and level")
         if loop.dim not in order:
             order.append(loop.dim)
         sizes[loop.dim], last = sizes[loop.dim] * loop.extent, loop.dim
