@@ -12,7 +12,7 @@ from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.array_text import array_from_dict, array_name
 from dataflows.spatial.named import NAMED
 from dataflows.yaml_lines import read_yaml
-from systolith.textspec import integer, is_file, pairs, split_head
+from systolith.textspec import integer, is_own_yaml, pairs, split_head
 
 WIDTHS = ("input_bits", "weight_bits", "acc_bits", "tag_bits", "pe_stages", "tree_levels")
 FLAGS = ("zero_gating",)
@@ -42,7 +42,7 @@ def find(text: str) -> tuple[str, SpatialArray] | None:
     if head in NAMED:
         return head, named(head, rest, text)
     path = Path(text)
-    if is_file(text) and path.suffix.lower() in (".yaml", ".yml", ".json"):
+    if is_own_yaml(text):
         document = read_yaml(path, "a spatial array: a YAML file with a list of axes")
         if isinstance(document.data, dict) and "axes" in document.data:
             array = array_from_dict(document.data, str(path))

@@ -13,7 +13,7 @@ from dataflows.spatial.system.spec import L2_WORDS, SpatialSystem
 from dataflows.spatial.system.text import KEYS, MEMORY, system_from_dict
 from dataflows.yaml_lines import read_yaml
 from systolith import spatial_spec
-from systolith.textspec import integer, is_file, split_head
+from systolith.textspec import integer, is_own_yaml, split_head
 
 NAMES = {name.replace("array_", "system_", 1): name for name in NAMED}
 """Named systems, and the arrays in them."""
@@ -44,7 +44,7 @@ def find(text: str) -> SpatialSystem | None:
     if head in NAMES:
         return _named(head, rest, text)
     path = Path(text)
-    if is_file(text) and path.suffix.lower() in (".yaml", ".yml", ".json"):
+    if is_own_yaml(text):
         data = read_yaml(path, "a spatial array: a YAML file with a list of axes").data
         if isinstance(data, dict) and "axes" in data and any(key in data for key in KEYS):
             name = array_name(data, path.stem.replace("-", "_"), str(path))

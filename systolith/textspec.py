@@ -22,6 +22,13 @@ def is_file(text: str) -> bool:
     return False
 
 
+def is_own_yaml(text: str) -> bool:
+    """Whether the text is the path of a YAML or JSON file that is not one of another tool."""
+    from dataflows.exchange.source import recognised
+
+    return is_file(text) and Path(text).suffix.lower() in (".yaml", ".yml", ".json") and recognised(text) is None
+
+
 def pairs(rest: str, argument: str, allowed: Iterable[str]) -> dict[str, str]:
     """Read ``key=value,...``.
 
