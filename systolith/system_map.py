@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataflows.errors import SpecError
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.workload import Network
-from mappers.base import Objective
 from systolith import console
+
+if TYPE_CHECKING:
+    from mappers.base import Objective
 
 KEYS = ("name", "count", "cycles", "bound_cycles", "energy_pj", "edp", "utilization", "bound", "evaluated", "scheduled")
 

@@ -15,8 +15,7 @@ from dataflows.arch import Accelerator
 from dataflows.errors import SpecError
 from dataflows.picture.model import Picture
 from dataflows.spatial.system.spec import SpatialSystem
-from dataflows.tiling import Tiling
-from dataflows.workload import Layer, Network
+from dataflows.workload import Network
 from systolith import console, pictures, specs, system_map, system_spec
 from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from mappers.base import Mapper
     from mappers.network import LayerMapping
 
-KEYS = ("name", "count", "cycles", "energy_pj", "edp", "utilization", "bound", "evaluated")
+KEYS = ("name", "count", "cycles", "energy_pj", "edp", "gap", "utilization", "bound", "evaluated")
 NAMED_LAYERS = 5
 """Layers that a message names; a network has hundreds."""
 
@@ -40,42 +39,49 @@ class Objective(StrEnum):
 class MapperName(StrEnum):
     """Mappers that ship with the suite."""
 
+    optimal = "optimal"
     search = "search"
     random = "random"
     naive = "naive"
 
 
 LayerOption = Annotated[str | None, typer.Option("--layer", metavar="NAME", help="Only this layer.")]
-Which = Annotated[MapperName, typer.Option("--mapper", help="search tries every useful tiling; random and naive are yardsticks.")]
-What = Annotated[Objective, typer.Option("--objective", help="What is minimised, layer by layer.")]
+MAPPERS = "optimal proves its result; search tries every useful tiling; random and naive are yardsticks."
+Which = Annotated[MapperName, typer.Option("--mapper", help=MAPPERS)]
+ForMap = Annotated[MapperName | None, typer.Option("--mapper", help=f"{MAPPERS} [default: optimal, on systems search]")]
+What = Annotated[Objective, typer.Option("--objective", help="What is minimised, layer by layer; by optimal, for the network.")]
+Seconds = Annotated[
+    float | None, typer.Option("--seconds", min=0, help="Most time for a layer; what is not proved then is left with a gap.")
+]
 
 
 def map_command(
     network: NetworkArgument,
     arch: ArchOption,
     layer: LayerOption = None,
-    mapper: Which = MapperName.search,
+    mapper: ForMap = None,
     objective: What = Objective.edp,
+    seconds: Seconds = None,
     html: pictures.Html = None,
     json: Json = False,
     seed: Seed = 0,
 ) -> None:
-    """Find the best mapping of every layer; cycles are those of the exact schedule."""
-    from dataflows.schedule import schedule
+    """Find the best mapping of every layer; cycles are those of the exact schedule. Ctrl-C shows the best so far."""
+    from mappers.base import native_cycles
     from mappers.network import map_network
     from systolith.exchange import network as find
 
-    def exact(one: Layer, acc: Accelerator, tiling: Tiling) -> int:
-        return schedule(one, acc, tiling).cycles
-
     if (system := system_spec.find(arch)) is not None:
-        _map_on_system(only(find(network), layer), system, mapper, objective, html, json, seed)
+        _map_on_system(only(find(network), layer), system, mapper or MapperName.search, objective, html, json, seed)
         return
+    chosen = make(mapper or MapperName.optimal, seconds)
     acc = specs.accelerator(arch)
     net = only(find(network), layer)
     with console.progress(f"map {net.name}") as tick:
         tick(0, 1, f"map {net.name}")
-        mapped = map_network(net, acc, make(mapper), objective.value, seed, exact_cycles=exact)
+        mapped = map_network(net, acc, chosen, objective.value, seed, exact_cycles=native_cycles)
+    if mapped.interrupted:
+        console.say("interrupted: these are the best mappings so far")
     data = mapped.to_dict(acc)
     title = f"{net.name} on {acc.name}, by {objective.value}"
     drawn = [_draw(each, acc) for each in mapped.layers] if html or len(mapped.layers) == 1 else []
@@ -88,6 +94,9 @@ def map_command(
     total = data["total"]
     figures = f"{total['cycles']:,} cycles, {total['energy_pj']:.4e} pJ, EDP {total['edp']:.4e} pJ x cycles"
     console.show(f"total: {figures}; mapped in {total['seconds']:.1f} s")
+    if total["gap"] is not None:
+        proved = "proved to be the least there is" if total["optimal"] else f"at most {total['gap']:.2%} above the least there is"
+        console.show(f"total {'EDP' if objective == Objective.edp else objective.value}: {proved}")
     if len(drawn) == 1:
         console.show("")
         pictures.show(drawn[0])
@@ -111,12 +120,19 @@ def _draw(each: LayerMapping, acc: Accelerator) -> Picture:
     return pictures.machine(replace(result.layer, name=each.name), acc, result.tiling, result.cost.to_dict())
 
 
-def make(name: MapperName) -> Mapper:
-    """Return the mapper of that name."""
+def make(name: MapperName, seconds: float | None = None) -> Mapper:
+    """Return the mapper of that name, with a limit for a layer."""
     from mappers.naive import NaiveMapper
+    from mappers.optimal import OptimalMapper
     from mappers.random_mapper import RandomMapper
     from mappers.search import SearchMapper
 
+    if name == MapperName.optimal:
+        return OptimalMapper(seconds=seconds)
+    if seconds is not None:
+        raise SpecError(
+            "--seconds", seconds, "a limit with --mapper optimal", "leave it out: the other mappers end soon by themselves"
+        )
     known: dict[MapperName, Callable[[], Mapper]] = {
         MapperName.search: SearchMapper,
         MapperName.random: RandomMapper,

@@ -185,3 +185,41 @@ def test_help_needs_no_heavy_library():
     code = "import sys; from systolith import cli; print(*{m.split('.')[0] for m in sys.modules} & {'onnx', 'amaranth', 'numpy'})"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("objective", ["edp", "latency"])
+def test_map_proves_its_result_and_says_so(systolith, objective):
+    args = ("map", "gemm:M=300,N=200,K=170", "--arch", "ws-8x8", "--objective", objective)
+    found = systolith(*args, "--json").json
+    assert found["total"]["optimal"] is True
+    assert [(row["optimal"], row["gap"]) for row in found["layers"]] == [(True, 0)]
+    assert f"total {'EDP' if objective == 'edp' else objective}: proved" in systolith(*args).out
+    early = systolith(*args, "--seconds", "0", "--json").json
+    assert early["total"]["gap"] > 0
+    assert "at most" in systolith(*args, "--seconds", "0").out
+    assert (
+        systolith(*args, "--mapper", "search", "--json").json["total"][objective if objective == "edp" else "cycles"]
+        >= (found["total"][objective if objective == "edp" else "cycles"])
+    )
+
+
+def test_only_the_optimal_mapper_takes_a_limit(systolith):
+    ran = systolith("map", "gemm:M=3,N=2,K=1", "--arch", "ws-8x8", "--mapper", "naive", "--seconds", "1")
+    assert (ran.code, "--seconds" in ran.err) == (2, True)
+
+
+def test_ctrl_c_shows_the_best_so_far(systolith, monkeypatch):
+    from mappers.branch import Search
+
+    calls = []
+
+    def price(self, boxes, plain=Search.price):
+        calls.append(boxes)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return plain(self, boxes)
+
+    monkeypatch.setattr(Search, "price", price)
+    ran = systolith("map", "gemm:M=300,N=200,K=170", "--arch", "ws-8x8", "--json")
+    assert "best mappings so far" in ran.err
+    assert (ran.code, ran.json["total"]["optimal"]) == (0, False)
