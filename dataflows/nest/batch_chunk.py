@@ -40,12 +40,12 @@ class Plan:
 
     @classmethod
     def of(cls, layer: Layer, arch: Architecture, rules: Rules, points: Points) -> Plan:
-        """Return the plan for these points: dimensions of size 1 that none of them pads are left out."""
+        """Return the plan for these points: dimensions of size 1 that none of them pads are left out, but for one."""
         used = [
             dim for at, dim in enumerate(DIMS)
             if getattr(layer, dim) > 1 or (points.time[:, :, at] > 1).any() or (points.space[:, :, at] > 1).any()
         ]  # fmt: skip
-        return cls(layer, arch, rules, tuple(used))
+        return cls(layer, arch, rules, tuple(used or DIMS[:1]))
 
 
 class Chunk:

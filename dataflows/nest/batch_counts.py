@@ -49,11 +49,14 @@ class Words:
     ----------
     tiles : list of list
         Words of the tile of one instance, by level and tensor; whether the tensor stays there or not.
+    unions : dict
+        Words into linked instances by child and linked loops, once they are counted.
     """
 
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
         self.networks = any(level.fanout.hop_pj or level.fanout.add_pj for level in chunk.levels)
+        self.unions: dict[tuple[int, tuple[tuple[int, str], ...]], tuple[Num, Num]] = {}
         self.windows = [self._window(level) for level in range(chunk.depth)]
         relevant = [chunk.rows(RELEVANT[tensor]) for tensor in TENSORS]
         self.planes = [product(tile, chunk.rows("NGC")) for tile in chunk.tiles]
@@ -140,7 +143,10 @@ class _Edge:
                 step = self.chunk.extent(level - 1, dim) * scale(self.chunk.plan.layer, dim)
                 offsets[dim in "QS"].append((count, step))
                 sources = sources / count
-            union, once = self._together(offsets)
+            key = (self.child, tuple(self.linked))
+            if key not in self.words.unions:
+                self.words.unions[key] = self._together(offsets)
+            union, once = self.words.unions[key]
         own, union = self.only(own), self.only(union)
         reads, fills = union * sources, own * self.sinks
         flow = Flows(self.tensor, self.parent, self.child, self.here, reads)

@@ -42,7 +42,8 @@ class RowSets:
         """Members without a gap between them, from 0."""
         self.solid: Mask | None = None
         """Where these are all; None means everywhere."""
-        self.left: list[Mask] = []
+        self.left: list[tuple[Mask, Num]] = []
+        """Where a term was not absorbed, and its count."""
         first, *others = self.terms
         if _is(first[1], 1):
             self.run = first[0]
@@ -53,18 +54,23 @@ class RowSets:
 
     def _grow(self, terms: list[Term]) -> None:
         """Let the run absorb every term whose step is no longer than the run."""
-        shape = self.refused.shape
-        pending = [np.broadcast_to(np.asarray(count) > 1, shape) for count, _ in terms]
-        for _ in terms:
-            for at, (count, step) in enumerate(terms):
-                joins = pending[at] & (np.asarray(step) <= self.run)
-                if joins.any():
-                    self.run = np.where(joins, self.run + (count - 1) * step, self.run)
-                    pending[at] = pending[at] & ~joins
-            if not any(each.any() for each in pending):
-                return
-        self.left = pending
-        self.solid = ~np.logical_or.reduce(pending)
+        pending: dict[int, Mask] = {}
+        for at, (count, step) in enumerate(terms):
+            apart = np.asarray(step > self.run) & (np.asarray(count) > 1)
+            if apart.any():
+                pending[at] = np.broadcast_to(apart, self.refused.shape)
+                self.run = np.where(apart, self.run, self.run + (count - 1) * step)
+            else:
+                self.run = self.run + (count - 1) * step
+        for at in [*pending] * (len(pending) - 1 if len(terms) == len(pending) else len(pending)):
+            count, step = terms[at]
+            joins = pending[at] & np.asarray(step <= self.run)
+            if joins.any():
+                self.run = np.where(joins, self.run + (count - 1) * step, self.run)
+                pending[at] = pending[at] & ~joins
+        self.left = [(pending[at], terms[at][0]) for at in pending if pending[at].any()]
+        if self.left:
+            self.solid = ~np.logical_or.reduce([each for each, _ in self.left])
 
     def size(self) -> Num:
         """Members."""
@@ -72,8 +78,8 @@ class RowSets:
             return self.run
         found = np.array(np.broadcast_to(self.run, self.refused.shape))
         # Of one progression that is left, the steps are longer than the run: runs with gaps between them.
-        single = np.add.reduce([each.astype(np.int8) for each in self.left]) == 1
-        for left, (count, _) in zip(self.left, self.terms[-len(self.left) :], strict=True):
+        single = np.add.reduce([each.view(np.int8) for each, _ in self.left]) == 1
+        for left, count in self.left:
             found = np.where(single & left, found * count, found)
         rest = ~(self.solid | single)
         if rest.any():

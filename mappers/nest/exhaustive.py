@@ -46,10 +46,9 @@ class ExhaustiveMapper:
         budget = budget or Budget()
         space = opened(layer, arch, objective, rules, options)
         if not 0 < space.size <= self.limit:
-            raise SpecError(
-                f"{layer.name} on {arch.name}", f"{space.size:,.4g} mappings", f"at most {self.limit:,} for the exhaustive mapper",
-                "raise its limit, take a smaller layer or fewer options, or use a mapper that searches",
-            )  # fmt: skip
+            allowed = f"at most {self.limit:,} for the exhaustive mapper"
+            fix = "raise its limit, take a smaller layer or fewer options, or use a mapper that searches"
+            raise SpecError(f"{layer.name} on {arch.name}", f"{space.size:,.0f} mappings", allowed, fix)
         best = Best(space, objective, rules or Rules(), budget)
         interrupted = done = False
         try:

@@ -6,9 +6,12 @@ and tensors let pass by in the same way. All neighbours of all mappings under wa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.points import Points
@@ -17,11 +20,14 @@ from dataflows.workload import Layer
 from mappers.base import Objective
 from mappers.nest.base import Budget, NestResult, Options
 from mappers.nest.best import Best
-from mappers.nest.neighbours import neighbours, shrunk
+from mappers.nest.neighbours import exchanges, neighbours, shrunk
 from mappers.nest.opening import opened
+from mappers.nest.space import NestSpace
 
 __all__ = ["LocalNestMapper"]
 
+Array = NDArray[Any]
+Around = Callable[[NestSpace, Points], tuple[Points, Array]]
 LEAST_GAIN = 1e-12
 """Relative; less may be the rounding of equal costs."""
 
@@ -40,8 +46,8 @@ class LocalNestMapper:
         Most random steps away from the best mapping for every second descent.
     """
 
-    starts: int = 128
-    together: int = 16
+    starts: int = 512
+    together: int = 64
     shakes: int = 6
     name: str = "local"
 
@@ -76,17 +82,17 @@ class LocalNestMapper:
             far = rng.integers(1, self.shakes + 1, len(shaken))
             for step in range(self.shakes):
                 near, owners = neighbours(best.space, shaken)
-                moved = near[_one_of_each(owners, len(shaken), rng)]
-                more = np.flatnonzero(step < far)
-                still = np.flatnonzero(step >= far)
-                shaken = Points.join([shaken[still], moved[more]])
-                far = np.concatenate([far[still], far[more]])
+                chosen = _one_of_each(owners, rng)
+                chosen = chosen[step < far[owners[chosen]]]
+                still = np.setdiff1d(np.arange(len(shaken)), owners[chosen])
+                shaken = Points.join([shaken[still], near[chosen]])
+                far = np.concatenate([far[still], far[owners[chosen]]])
             found.append(shaken)
         return Points.join(found)
 
 
-def _one_of_each(owners: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the number of one random neighbour of each mapping."""
+def _one_of_each(owners: Array, rng: np.random.Generator) -> Array:
+    """Return the number of one random neighbour of each mapping that has any."""
     shuffled = rng.permutation(len(owners))
     firsts = np.unique(owners[shuffled], return_index=True)[1]
     return shuffled[firsts]
@@ -96,26 +102,34 @@ def _descend(best: Best, points: Points, rng: np.random.Generator) -> None:
     """Go from every mapping to its best neighbour until none is better."""
     points, values = _fitting(best, points, rng)
     while len(points) and not best.spent():
-        near, owners = neighbours(best.space, points)
-        few = best.left(len(near))
-        found = np.concatenate([best.values(near[:few]), np.full(len(near) - few, np.inf)])
-        order = np.lexsort((found, owners))
-        firsts = order[np.unique(owners[order], return_index=True)[1]]
-        whose = owners[firsts]
-        better = found[firsts] < values[whose] * (1 - LEAST_GAIN)
-        points, values = near[firsts[better]], found[firsts[better]]
+        near, found, stuck = _better(best, points, values, neighbours)
+        if len(stuck):
+            more, costs, _ = _better(best, points[stuck], values[stuck], exchanges)
+            near, found = Points.join([near, more]), np.concatenate([found, costs])
+        points, values = near, found
         if len(points) > 1:
             _, kept = np.unique(_key(points), axis=0, return_index=True)  # two that met go on as one
             points, values = points[np.sort(kept)], values[np.sort(kept)]
 
 
-def _key(points: Points) -> np.ndarray:
+def _better(best: Best, points: Points, values: Array, around: Around) -> tuple[Points, Array, Array]:
+    """Return the best neighbour of every mapping that has a better one, with its value, and which mappings have none."""
+    near, owners = around(best.space, points)
+    few = best.left(len(near))
+    found = np.concatenate([best.values(near[:few]), np.full(len(near) - few, np.inf)])
+    order = np.lexsort((found, owners))
+    firsts = order[np.unique(owners[order], return_index=True)[1]]
+    gains = firsts[found[firsts] < values[owners[firsts]] * (1 - LEAST_GAIN)]
+    return near[gains], found[gains], np.setdiff1d(np.arange(len(points)), owners[gains])
+
+
+def _key(points: Points) -> Array:
     """Return rows that are equal for equal mappings."""
     count = len(points)
     return np.concatenate([part.reshape(count, -1) for part in (points.time, points.space, points.order, points.holds)], axis=1)
 
 
-def _fitting(best: Best, points: Points, rng: np.random.Generator) -> tuple[Points, np.ndarray]:
+def _fitting(best: Best, points: Points, rng: np.random.Generator) -> tuple[Points, Array]:
     """Move loops of mappings that do not fit to the outermost level, one by one, until they do; leave out those that never do."""
     values = best.values(points[: best.left(len(points))])
     done, costs = [points[np.flatnonzero(np.isfinite(values))]], [values[np.isfinite(values)]]
@@ -126,6 +140,6 @@ def _fitting(best: Best, points: Points, rng: np.random.Generator) -> tuple[Poin
         fits = np.flatnonzero(np.isfinite(values))
         done.append(rest[fits])
         costs.append(values[fits])
-        loops = (best.space.factors(rest)[:, :, :-1] > 1).any(axis=(1, 2))
-        rest = rest[np.flatnonzero(loops[: len(values)] & ~np.isfinite(values))]
+        inner = best.space.factors(rest)[: len(values), :, :-1].reshape(len(values), -1)
+        rest = rest[np.flatnonzero((inner.max(axis=1) > 1) & ~np.isfinite(values))]
     return Points.join(done), np.concatenate(costs)

@@ -11,7 +11,10 @@ from dataflows.nest.points import Points
 from mappers.nest.chains import Ints, primes
 from mappers.nest.space import NestSpace
 
-__all__ = ["neighbours", "shrunk"]
+__all__ = ["exchanges", "neighbours", "shrunk"]
+
+SMALL = (2, 3, 5, 7)
+"""Factors that padded extents are tried to exchange."""
 
 Owners = NDArray[np.intp]
 
@@ -29,6 +32,38 @@ def neighbours(space: NestSpace, points: Points) -> tuple[Points, Owners]:
     """
     parts = [_moved(space, points), _swapped(points), _toggled(space, points)]
     return Points.join([part for part, _ in parts]), np.concatenate([owners for _, owners in parts])
+
+
+def exchanges(space: NestSpace, points: Points) -> tuple[Points, Owners]:
+    """Return mappings in which two loops over different dimensions exchanged prime factors, and from which of some each is.
+
+    Where an array or a level is full, nothing can go there before something else has left.
+    """
+    factors = space.factors(points)
+    open_ = [dim for dim, size in enumerate(space.sizes) if size > 1]
+    steps = {dim: primes(space.sizes[dim]) if not space.options.padded else SMALL for dim in open_}
+    found: list[Ints] = []
+    owners: list[Owners] = []
+    for one, other in itertools.combinations(range(space.places), 2):
+        for dim, twin in itertools.permutations(open_, 2):
+            if not all(_allowed(space, each, place) for each in (dim, twin) for place in (one, other)):
+                continue
+            for factor, back in itertools.product(steps[dim], steps[twin]):
+                who = np.flatnonzero((factors[:, dim, one] % factor == 0) & (factors[:, twin, other] % back == 0))
+                if len(who):
+                    changed = factors[who]
+                    changed[:, dim, one] //= factor
+                    changed[:, dim, other] *= factor
+                    changed[:, twin, other] //= back
+                    changed[:, twin, one] *= back
+                    found.append(changed)
+                    owners.append(who)
+    return _legal(space, points, factors, found, owners)
+
+
+def _allowed(space: NestSpace, dim: int, place: int) -> bool:
+    """Whether loops over a dimension may be at a place."""
+    return place >= len(space.axes) or space.allowed[dim][place]
 
 
 def shrunk(space: NestSpace, points: Points, rng: np.random.Generator) -> Points:
@@ -62,6 +97,11 @@ def _moved(space: NestSpace, points: Points) -> tuple[Points, Owners]:
             changed[:, dim] = rows
             found.append(changed)
             owners.append(who)
+    return _legal(space, points, factors, found, owners)
+
+
+def _legal(space: NestSpace, points: Points, factors: Ints, found: list[Ints], owners: list[Owners]) -> tuple[Points, Owners]:
+    """Return those new factors that the axes have room for as mappings."""
     if not found:
         return points[:0], np.empty(0, dtype=np.intp)
     grown, who = np.concatenate(found), np.concatenate(owners)
@@ -158,10 +198,9 @@ def _swapped(points: Points) -> tuple[Points, Owners]:
 
 def _toggled(space: NestSpace, points: Points) -> tuple[Points, Owners]:
     """Return neighbours by what stays at one level."""
-    free = np.argwhere(space.can_hold[1:]) + (1, 0) if space.options.bypass else np.empty((0, 2), dtype=np.int64)
-    who = np.repeat(np.arange(len(points)), len(free))
+    who = np.repeat(np.arange(len(points)), len(space.free))
     holds = points.holds[who]
-    level, tensor = np.tile(free, (len(points), 1)).T
+    level, tensor = np.tile(space.free, (len(points), 1)).T
     each = np.arange(len(who))
     holds[each, level, tensor] ^= True
     return Points(points.time[who], points.space[who], points.order[who], holds), who

@@ -80,11 +80,17 @@ class NestSpace:
         return np.array([[tensor in level.holds for tensor in TENSORS] for level in self.arch.levels])
 
     @cached_property
+    def free(self) -> Ints:
+        """(level, tensor) of all that may stay or pass by, (choices, 2); levels from the outermost."""
+        found = self.can_hold & self.options.bypass
+        found[0] = False
+        return np.argwhere(found)
+
+    @cached_property
     def residencies(self) -> NDArray[np.bool_]:
         """All choices of what stays where, (choices, levels, 3); what the levels can hold is the first."""
-        free = np.argwhere(self.can_hold[1:]) + (1, 0) if self.options.bypass else np.empty((0, 2), dtype=np.int64)
-        found = np.repeat(self.can_hold[None], 1 << len(free), axis=0)
-        for bit, (level, tensor) in enumerate(free):
+        found = np.repeat(self.can_hold[None], 1 << len(self.free), axis=0)
+        for bit, (level, tensor) in enumerate(self.free):
             found[:, level, tensor] = (np.arange(len(found)) >> bit) & 1 == 0
         return found
 
@@ -218,17 +224,17 @@ class NestSpace:
             found.append(np.concatenate([np.repeat(extents[None], len(loops), axis=0), loops], axis=1))
         return np.concatenate(found)
 
-    def _tilings(self, tables: list[Ints]) -> Iterator[Ints]:
+    def _tilings(self, tables: list[Ints]) -> Iterator[NDArray[np.int32]]:
         """Yield choices of a row of every dimension's table that the axes have room for, (n, 8)."""
         beside = len(self.axes)
         rows = np.empty((1, 0), dtype=np.int32)
         room = np.array([self.room], dtype=np.int64).reshape(1, beside)
         for table in tables:
-            parts = [
-                np.argwhere((table[None, :, :beside] <= room[start : start + _ROOMS, None]).all(axis=2)) + (start, 0)
-                for start in range(0, len(rows), _ROOMS)
-            ]
-            before, chosen = np.concatenate(parts).T
+            pairs = []
+            for start in range(0, len(rows), _ROOMS):
+                legal = (table[None, :, :beside] <= room[start : start + _ROOMS, None]).all(axis=2)
+                pairs.append(np.argwhere(legal) + np.array((start, 0)))
+            before, chosen = np.concatenate(pairs).T
             rows = np.concatenate([rows[before], chosen[:, None].astype(np.int32)], axis=1)
             room = room[before] // table[chosen, :beside]
         for start in range(0, len(rows), LISTED):

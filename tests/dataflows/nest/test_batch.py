@@ -27,7 +27,7 @@ from dataflows.nest.rules import TENSORS, Rules
 from dataflows.workload import Layer
 from tests.dataflows.nest import random_nests
 
-CASES = 120
+CASES = 80
 MAPPINGS = 6
 FORMATS = ("dense", "bitmask", "rlc:run_bits=4", "coordinate:segment=4", "csc")
 BANDWIDTHS = (None, None, 0.5, 1, 2, 2.4, 1 / 3, 7, 64)
@@ -223,6 +223,12 @@ def test_a_chunk_does_not_know_the_others():
 def test_no_mappings_have_no_figures():
     arch, layer = PRESETS["tri256"](), Layer.gemm("gemm", M=4, N=4, K=4)
     assert len(evaluate_points(layer, arch, scattered(layer, arch, 4)[:0]).cycles) == 0
+
+
+def test_a_layer_of_one_product():
+    layer = Layer.gemm("one", M=1, N=1, K=1)
+    for name in ("tri256", "eyeriss"):
+        equal(layer, PRESETS[name](), scattered(layer, PRESETS[name](), 4), Rules())
 
 
 def test_a_layer_of_one_product_on_one_level():
