@@ -128,11 +128,10 @@ def _level(read: Reader, name: str, data: dict[str, Any], at: Place) -> dict[str
         "name": name,
         "holds": sorted(held, key=TENSORS.index),
         "word_bits": "layer",
-        "row_bits": ports.row,
-        "row_dims": {"weights": "GKCRS", "inputs": "NGC", "outputs": "NGKPQ"},
+        "row_bits": 1,  # energy and time in proportion to the bits
         "capacity_bits": read.whole(data.get("size"), (*at, "size")),
-        "read_pj": costs[0] * ports.row / ports.read_width,
-        "write_pj": costs[1] * ports.row / ports.write_width,
+        "read_pj": costs[0] / ports.read_width,
+        "write_pj": costs[1] / ports.write_width,
         **ports.rates,
     }
 

@@ -17,18 +17,15 @@ class Ports:
 
     Attributes
     ----------
-    row : int
-        What one access moves at least; costs are charged in multiples of it.
     read_width, write_width : int
         What an access of full width moves: its energy is `r_cost` or `w_cost`.
     rates : dict
-        Accesses of `row` bits in a cycle, as our bandwidth fields.
+        Bits in a cycle, as our bandwidth fields.
     """
 
-    row: int
     read_width: int
     write_width: int
-    rates: dict[str, float]
+    rates: dict[str, int]
 
 
 def ports_of(read: Reader, data: dict[str, Any], at: Place) -> Ports:
@@ -45,9 +42,8 @@ def ports_of(read: Reader, data: dict[str, Any], at: Place) -> Ports:
         least.append(read.whole(entry.get("bandwidth_min", entry.get("bandwidth_max")), (*place, "bandwidth_min")))
     if not least:
         raise read.unsupported((*at, "ports"), "no port", "at least one", "add ports")
-    if len(set(least)) > 1:
-        read.note((*at, "ports"), f"ports of different bandwidth_min: {min(least)} is taken for all")
-    return _ports(read, widths, min(least), (*at, "ports"))
+    _grain(read, max(least), (*at, "ports"))
+    return _ports(read, widths, (*at, "ports"))
 
 
 def _older(read: Reader, data: dict[str, Any], at: Place) -> Ports:
@@ -61,21 +57,28 @@ def _older(read: Reader, data: dict[str, Any], at: Place) -> Ports:
     if not any(widths.values()):
         raise read.unsupported((*at, "r_port"), "no port", "at least one of r_port, w_port and rw_port", "add ports")
     grains = [read.whole(data[key], (*at, key)) for key in ("min_r_granularity", "min_w_granularity") if data.get(key)]
-    return _ports(read, widths, min(grains or wide.values()), (*at, "ports"))
+    _grain(read, max(grains or wide.values()), (*at, "ports"))
+    return _ports(read, widths, (*at, "ports"))
 
 
-def _ports(read: Reader, widths: dict[str, list[int]], row: int, at: Place) -> Ports:
+def _grain(read: Reader, bits: int, at: Place) -> None:
+    """Note a smallest access that is wider than a usual word: what is left of a row after a tile is not charged here."""
+    if bits > 8:
+        read.note(at, f"accesses of {bits} bits at least: energy and time are those of the bits that move, not rounded up")
+
+
+def _ports(read: Reader, widths: dict[str, list[int]], at: Place) -> Ports:
     """Add up the ports: our levels have one for both directions, or one for each."""
     both, reads, writes = (sum(widths[kind]) for kind in ("read_write", "read", "write"))
     if sum(map(len, widths.values())) > 1 + bool(reads and writes and not both):
         read.note(at, "the widths of several ports are added up; which operand uses which is not understood")
     if both and not (reads or writes):
-        rates = {"bandwidth": both / row}
+        rates = {"bandwidth": both}
     else:
         if both:
             read.note(at, "ports for both directions count as ports for each of them")
         if not (reads + both and writes + both):
             raise read.unsupported(at, "reads or writes only", "ports for both", "add a port")
-        rates = {"read_bandwidth": (reads + both) / row, "write_bandwidth": (writes + both) / row}
+        rates = {"read_bandwidth": reads + both, "write_bandwidth": writes + both}
     width = {kind: max([*widths[kind], *widths["read_write"]]) for kind in ("read", "write")}
-    return Ports(row, width["read"], width["write"], rates)
+    return Ports(width["read"], width["write"], rates)

@@ -92,9 +92,9 @@ def test_tri256_in_zigzags_form_gives_the_same_figures():
 def test_sizes_ports_and_costs_of_the_example():
     found = read_accelerator(example("zigzag_accelerator.yaml"))
     dram, glb, rf = found.architecture.levels
-    assert (dram.bandwidth, glb.read_bandwidth, glb.write_bandwidth, rf.bandwidth) == (4, 16, 16, 4)
-    assert (dram.read_pj[0], glb.write_pj[2], rf.read_pj[1]) == (200, 6, 0.25)
-    assert (glb.row_bits, glb.capacity_bits) == (16, 1048576)
+    assert (dram.bandwidth, glb.read_bandwidth, glb.write_bandwidth, rf.bandwidth) == (64, 256, 256, 64)
+    assert (dram.read_pj[0], glb.write_pj[2], rf.read_pj[1]) == (12.5, 0.375, 1 / 64)  # of a bit
+    assert (glb.row_bits, glb.capacity_bits) == (1, 1048576)
     assert found.spots == {"D1": Spot("glb", "rows"), "D2": Spot("glb", "cols")}
 
 
@@ -134,8 +134,8 @@ memories:
 multipliers: {input_precision: [8, 8], multiplier_energy: 0.04, dimensions: [D1], sizes: [4]}
 """
     dram, rf = read_accelerator(document(text)).architecture.levels
-    assert (dram.row_bits, dram.bandwidth, dram.read_pj[0], dram.write_pj[0]) == (16, 4, 175, 187.5)
-    assert (rf.row_bits, rf.read_bandwidth, rf.write_bandwidth, rf.read_pj[0], rf.write_pj[0]) == (8, 1, 1, 0.5, 0.25)
+    assert (dram.bandwidth, dram.read_pj[0], dram.write_pj[0]) == (64, 700 / 64, 750 / 64)
+    assert (rf.read_bandwidth, rf.write_bandwidth, rf.read_pj[0], rf.write_pj[0]) == (8, 8, 0.5 / 8, 0.25 / 8)
 
 
 @pytest.mark.parametrize(
