@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -138,73 +139,83 @@ def figures_inside(core: Core, cuts: Cuts) -> Inside:
     )
 
 
-def reuse(cuts: Cuts, stationary: str) -> Ints:
-    """Return how many iterations on end leave a tensor's tile in the PEs alone."""
-    return product(cuts.inside, STATIONARY[stationary])
+def reuse(cuts: Cuts, stationary: str, order: str) -> Ints:
+    """Return how many iterations on end leave a tensor's tile in the PEs alone, over memory too if nothing else is inside."""
+    inside = product(cuts.inside, STATIONARY[stationary])
+    alone = inside == product(cuts.inside, "".join(DIMS))
+    return np.where(alone, inside * _kept(cuts, order)[stationary], inside)
+
+
+def _kept(cuts: Cuts, order: str) -> dict[str, Any]:
+    """Return per tensor how many tiles in memory on end are the same one: the innermost loops that leave it alone."""
+    out = cuts.outside
+    reduced, pixels, filters = product(out, "CRS"), product(out, "NPQ"), out["K"]
+    first, second = (filters, pixels) if order == "K" else (pixels, filters)
+    second = np.where((reduced == 1) & (first == 1), second, 1)
+    first = np.where(reduced == 1, first, 1)
+    pixels, filters = (second, first) if order == "K" else (first, second)
+    return {"weights": pixels, "inputs": filters, "outputs": reduced}
 
 
 def figures_outside(layer: Layer, system: SpatialSystem, cuts: Cuts, order: str, program_beats: int) -> Outside:
     """Return the traffic of every combination with the loops `order` innermost."""
     core, out = cuts.core, cuts.outside
     sizes = {dim: core.unit[dim] * cuts.inside[dim] for dim in DIMS}
-    tiles = product(out, "".join(DIMS))
-    reduced, pixels = product(out, "CRS") > 1, product(out, "NPQ")
-    if order == "K":
-        weights = np.where(reduced | (out["K"] > 1), tiles, tiles // pixels)
-        again = np.where(reduced, out["K"], 1)
-    else:
-        weights = np.where(reduced, tiles, tiles // pixels)
-        again = np.where(reduced | (pixels > 1), out["K"], 1)
+    kept = _kept(cuts, order)
     words = tile_words(layer, system, core, cuts.inside)
     tile = -(-words["weights"] // system.rows_per_beat) * system.row_parts
     block = {tensor: system.beat_words(tensor) for tensor in TENSORS}
     rows, cols = (_covered(layer, sizes, out, side) for side in (0, 1))
+    beats_in, beats_out = (_channels(layer, system, sizes, out, tensor) for tensor in TENSORS[1:])
     channels = {"inputs": (sizes["G"] - 1) * layer.C + sizes["C"], "outputs": (sizes["G"] - 1) * layer.K + sizes["K"]}
     wide = {tensor: -(-channels[tensor] // block[tensor]) for tensor in channels}
+    steps = product(out, "".join(DIMS))
+    # A tile outside the image reads one beat all the same.
+    empty = out["N"] * (product(out, "PQRSCG") - rows[1] * cols[1] * beats_in[1])
     beats = {
-        "weights": weights * tile,
-        "inputs": again * layer.N * rows * cols * _channels(layer, system, sizes, out, "inputs"),
-        "outputs": layer.N * layer.P * layer.Q * _channels(layer, system, sizes, out, "outputs"),
+        "weights": steps // kept["weights"] * tile,
+        "inputs": out["K"] // kept["inputs"] * (layer.N * rows[0] * cols[0] * beats_in[0] + empty),
+        "outputs": layer.N * layer.P * layer.Q * beats_out[0],
     }
     full = channel_beats(layer, system, "outputs") * block["outputs"]
     beats |= {"program": program_beats, "scales": full // system.post_lanes * system.scale_beats}
-    seen = np.minimum(reached(layer, sizes, 0), layer.H) * np.minimum(reached(layer, sizes, 1), layer.W)
-    first = tile + np.minimum(sizes["N"], layer.N) * seen * np.minimum(wide["inputs"], channel_beats(layer, system, "inputs"))
+    seen = [np.clip(reached(layer, sizes, side) - layer.padding[side], 0, (layer.H, layer.W)[side]) for side in (0, 1)]
+    first = np.minimum(sizes["N"], layer.N) * seen[0] * seen[1]
+    first = tile + first * np.minimum(wide["inputs"], channel_beats(layer, system, "inputs"))
     left = {dim: np.minimum(sizes[dim], getattr(layer, dim) - (out[dim] - 1) * sizes[dim]) for dim in "NPQ"}
-    return Outside(beats, first, np.maximum(product(left, "NPQ"), 1) * wide["outputs"])
+    tiles = {"weights": steps // kept["weights"], "inputs": steps // kept["inputs"], "steps": steps}
+    return Outside(beats, first, np.maximum(product(left, "NPQ"), 1) * wide["outputs"], tiles)
 
 
-def _covered(layer: Layer, sizes: dict[str, Ints], out: dict[str, Ints], side: int) -> Ints:
-    """Return the rows (columns) of the image that all tiles along its height (width) read."""
+def _covered(layer: Layer, sizes: dict[str, Ints], out: dict[str, Ints], side: int) -> tuple[Ints, Ints]:
+    """Return the rows (columns) of the image that all tiles along its height (width) read, and how many tiles read any."""
     names = ("PR", "QS")[side]
-    columns = np.stack([sizes[names[0]], out[names[0]], sizes[names[1]], out[names[1]]], axis=1)
-    kinds, which = np.unique(columns, axis=0, return_inverse=True)
-    found = [
-        _rows_of(layer.stride[side], layer.dilation[side], layer.padding[side], (layer.H, layer.W)[side], *kind.tolist())
-        for kind in kinds
-    ]
-    return np.array(found, np.int64)[which.reshape(-1)]
+    fixed = layer.stride[side], layer.dilation[side], layer.padding[side], (layer.H, layer.W)[side]
+    columns = [sizes[names[0]], out[names[0]], sizes[names[1]], out[names[1]]]
+    return _each(columns, lambda *kind: _rows_of(*fixed, *kind))
 
 
 @lru_cache(maxsize=1 << 16)
-def _rows_of(stride: int, dilation: int, before: int, limit: int, size: int, tiles: int, taps: int, tap_tiles: int) -> int:
+def _rows_of(
+    stride: int, dilation: int, before: int, limit: int, size: int, tiles: int, taps: int, tap_tiles: int
+) -> tuple[int, int]:
     wide = (size - 1) * stride + (taps - 1) * dilation + 1
-    total = 0
+    found = []
     for at in range(tiles):
         for tap in range(tap_tiles):
             first = at * size * stride + tap * taps * dilation - before
-            total += max(0, min(first + wide, limit) - max(first, 0))
-    return total
+            found.append(max(0, min(first + wide, limit) - max(first, 0)))
+    return sum(found), sum(map(bool, found))
 
 
-def _channels(layer: Layer, system: SpatialSystem, sizes: dict[str, Ints], out: dict[str, Ints], tensor: str) -> Ints:
-    """Return the beats of a pixel that all tiles along the channels move."""
+def _channels(
+    layer: Layer, system: SpatialSystem, sizes: dict[str, Ints], out: dict[str, Ints], tensor: str
+) -> tuple[Ints, Ints]:
+    """Return the beats of a pixel that all tiles along the channels move, and how many tiles move any."""
     dim = "C" if tensor == "inputs" else "K"
-    columns = np.stack([sizes["G"], out["G"], sizes[dim], out[dim]], axis=1)
-    kinds, which = np.unique(columns, axis=0, return_inverse=True)
     words, whole = system.beat_words(tensor), getattr(layer, dim)
-    found = []
-    for groups, group_tiles, size, tiles in kinds.tolist():
+
+    def beats(groups: int, group_tiles: int, size: int, tiles: int) -> tuple[int, int]:
         wide = -(-((groups - 1) * whole + size) // words)
         if tensor == "inputs" or groups > 1:
             limit = channel_beats(layer, system, tensor)
@@ -212,5 +223,14 @@ def _channels(layer: Layer, system: SpatialSystem, sizes: dict[str, Ints], out: 
         else:  # of one group, clipped to it
             limit = -(-whole // words)
             starts = [at * size // words for at in range(tiles)] * group_tiles
-        found.append(sum(max(0, min(wide, limit - start)) for start in starts))
-    return np.array(found, np.int64)[which.reshape(-1)]
+        found = [max(0, min(wide, limit - start)) for start in starts]
+        return sum(found), sum(map(bool, found))
+
+    return _each([sizes["G"], out["G"], sizes[dim], out[dim]], beats)
+
+
+def _each(columns: list[Ints], figure: Callable[..., tuple[int, int]]) -> tuple[Ints, Ints]:
+    """Apply a function of integers to every row, once to equal ones."""
+    kinds, which = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+    found = np.array([figure(*kind) for kind in kinds.tolist()], np.int64)[which.reshape(-1)]
+    return found[:, 0], found[:, 1]

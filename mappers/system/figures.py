@@ -12,12 +12,15 @@ from typing import Any
 
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.system.energy import Ports, events, total
+from dataflows.spatial.system.schedule import ARRIVAL, FEED_LATENCY
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.tech import Technology
 from mappers.base import Objective, objective_value
 
 STATIONARY = {"weights": "NPQ", "inputs": "K", "outputs": "CRS"}
 """Loops that leave a tensor's tile alone: innermost outside the PEs, they are its reuse. No dimension leaves two alone."""
+STATES = 5
+"""Cycles of tile control in a step beside its requests (`dataflows.spatial.system.schedule`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,14 @@ class Outside:
         Per tensor, and of ``program`` and ``scales``.
     first, last : int or array
         Beats before the first and after the last multiplication.
+    tiles : dict
+        Tiles of ``weights`` and ``inputs`` that are read, and ``steps`` of the loops over memory.
     """
 
     beats: dict[str, Any]
     first: Any
     last: Any
+    tiles: dict[str, Any]
 
 
 def figures(
@@ -98,7 +104,13 @@ def figures(
     moved = (beats["weights"] + beats["inputs"] + beats["outputs"] + beats["scales"]) * memory.interval
     post = beats["outputs"] * system.post_groups
     alone = outside.first * memory.interval + memory.latency + outside.last * max(memory.interval, system.post_groups)
-    cycles = program + larger(larger(busy + alone, moved), post)
+    # Tile control asks for one tile after the other, and for a tile when the one before last has been used up.
+    control = moved + STATES * outside.tiles["steps"]
+    rest = larger(busy + alone, larger(control, post))
+    for tensor in TENSORS[:2]:
+        empty = outside.tiles[tensor] * (memory.latency + ARRIVAL + FEED_LATENCY[tensor])
+        rest = larger(rest, (empty + beats[tensor] * memory.interval + deliveries[tensor]) // 2)
+    cycles = program + rest
     taken = {tensor: exchanges[tensor] * inside.words[tensor] for tensor in TENSORS}
     updates = deliveries["outputs"] - inside.begun * inside.lengths["outputs"]
     found = events(system, inside.ports, beats, deliveries, taken, compute, post, updates, cycles)

@@ -15,9 +15,6 @@ from mappers.system.cuts import cuts_of, strain
 from mappers.system.nests import Nest, nest_of
 from mappers.system.spatial import choices
 
-MOST_CHOICES = 24
-"""Ways to unroll the array that are looked at: the fullest ones, and one PE."""
-
 
 def smallest(layer: Layer, system: SpatialSystem) -> Nest | list[Infeasible]:
     """Return a mapping that fits, or what the one that lacks least lacks, as parts of what there is."""
@@ -39,7 +36,7 @@ def smallest(layer: Layer, system: SpatialSystem) -> Nest | list[Infeasible]:
 
 def _least(layer: Layer, system: SpatialSystem) -> Iterator[tuple[float, Nest]]:
     """Yield, for every way to unroll the array, how much the tile that lacks least lacks, and its mapping."""
-    for choice in (*choices(layer, system.array)[:MOST_CHOICES], ()):
+    for choice in choices(layer, system.array):
         core = core_of(layer, system, choice, dict.fromkeys(DIMS, 1))
         cuts = None if core is None else cuts_of(layer, system, core, fitting=False)
         if core is None or cuts is None or not len(cuts):

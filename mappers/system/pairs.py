@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflows.floors import floors
 from dataflows.nest.rules import RELEVANT, TENSORS
 from dataflows.spatial.system.energy import Ports
 from dataflows.spatial.system.geometry import channel_beats
@@ -64,19 +65,13 @@ def pairs(
 
 def least(layer: Layer, system: SpatialSystem, program_beats: int) -> Outside:
     """Return the traffic of every word once."""
-    pixels = {"inputs": layer.N * min(layer.H * layer.W, _touched(layer)), "outputs": layer.N * layer.P * layer.Q}
+    used = floors(layer, 1).words["inputs"] // (layer.G * layer.C)
+    pixels = {"inputs": used, "outputs": layer.N * layer.P * layer.Q}
     beats = {tensor: count * channel_beats(layer, system, tensor) for tensor, count in pixels.items()}
     beats["weights"] = -(-layer.weight_words // system.beat_words("weights"))
     channels = channel_beats(layer, system, "outputs") * system.beat_words("outputs")
     beats |= {"program": program_beats, "scales": channels // system.post_lanes * system.scale_beats}
-    return Outside(beats, 0, 0)
-
-
-def _touched(layer: Layer) -> int:
-    """Return pixels of an image that are surely used: those of one filter position without padding."""
-    rows = min(layer.H, layer.P) if layer.stride[0] <= layer.dilation[0] * (layer.R - 1) + 1 else 1
-    cols = min(layer.W, layer.Q) if layer.stride[1] <= layer.dilation[1] * (layer.S - 1) + 1 else 1
-    return rows * cols
+    return Outside(beats, 0, 0, {"weights": 1, "inputs": 1, "steps": 1})
 
 
 def _trips(layer: Layer, choice: Choice, pe: dict[str, Array]) -> dict[str, Array]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dataflows.errors import SpecError
 from dataflows.feasible import InfeasibleError
+from dataflows.mapping import Mapping
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.system.compile import compile_system
 from dataflows.spatial.system.cost import cost_of
@@ -59,7 +60,7 @@ class _Search:
     scheduled: int = 0
     least: float = 0.0
     grain: float = 0.0
-    tried: set[object] = field(default_factory=set)
+    tried: set[Mapping] = field(default_factory=set)
     best: tuple[Key, Nest, dict[str, Any]] | None = None
     history: list[tuple[int, float]] = field(default_factory=list)
 
@@ -143,7 +144,7 @@ class _Search:
         for innermost in ORDERS:
             outside = figures_outside(self.layer, self.system, cuts, innermost, self.program_beats)
             for stationary in TENSORS:
-                again = reuse(cuts, stationary)
+                again = reuse(cuts, stationary, innermost)
                 one = figures(self.system, self.tech, inside, outside, stationary, again, np.maximum)
                 values = self._coarse(np.asarray(one.value(self.objective), np.float64))
                 self.evaluated += len(values)
@@ -153,8 +154,13 @@ class _Search:
                 for at in good[np.lexsort(ties)][:PER_PAIR]:
                     key = float(values[at]), float(one.energy_pj[at]), float(one.cycles[at]), int(tiles[at])
                     found.append((key, int(at), stationary, innermost))
-        kept = sorted(found)[:PER_PAIR]
-        return [(value, nest_of(core, *cuts.at(at), stationary, innermost)) for value, at, stationary, innermost in kept]
+        kept: dict[Mapping, tuple[Key, Nest]] = {}
+        for key, at, stationary, innermost in sorted(found):
+            nest = nest_of(core, *cuts.at(at), stationary, innermost)
+            kept.setdefault(nest.mapping, (key, nest))
+            if len(kept) == PER_PAIR:
+                break
+        return list(kept.values())
 
     def _coarse(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return latencies in coarse steps, so that among almost equal ones that with less energy is scheduled first."""
