@@ -60,7 +60,7 @@ class _Open:
 
 
 def _open(problem: Problem, front: Front, held: Held, level: int) -> _Open:
-    """Return prices of everything known (n, prices), of open flows (3, n, prices), and of what of inputs may stay (4, n, prices)."""
+    """Return prices of all that is known (n, prices), of open flows (3, n, prices), of what of inputs may stay (4, n, prices)."""
     top = problem.depth - 1
     base = front.sums - front.credit
     each = np.zeros((3, *base.shape))
@@ -102,7 +102,7 @@ def finish(problem: Problem, front: Front, held: Held, outer: Outer, below: floa
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """Prices under one label: of what it does not touch, of what it moves less often, of what of inputs may stay; the least sum."""
+    """Prices under one label: of what it leaves alone, of what it moves less often, of what of inputs may stay; the least sum."""
 
     dims: tuple[int, ...]
     fixed: Floats

@@ -85,7 +85,9 @@ def start(problem: Problem) -> Front:
     )  # fmt: skip
 
 
-def beside(problem: Problem, front: Front, held: Held, level: int, ways: Spread, allowed: Callable[[int], NDArray[np.bool_]]) -> Front:
+def beside(
+    problem: Problem, front: Front, held: Held, level: int, ways: Spread, allowed: Callable[[int], NDArray[np.bool_]]
+) -> Front:
     """Unroll dimensions over the instances below a level in all ways; `allowed` tells of which partial mappings one is wanted."""
     which, how = _pairs(problem, front, ways, allowed)
     grown = front[which]
@@ -100,9 +102,7 @@ def beside(problem: Problem, front: Front, held: Held, level: int, ways: Spread,
     return replace(grown, tile=tile, used=grown.used * ways.used[how], reads=reads, kept=kept, credit=credit, trail=trail)
 
 
-def _pairs(
-    problem: Problem, front: Front, ways: Spread, allowed: Callable[[int], NDArray[np.bool_]]
-) -> tuple[Ints, Ints]:
+def _pairs(problem: Problem, front: Front, ways: Spread, allowed: Callable[[int], NDArray[np.bool_]]) -> tuple[Ints, Ints]:
     """Return (partial mapping, way) of all pairs that the sizes allow."""
     found: list[tuple[Ints, Ints]] = []
     for number, way in enumerate(ways.positions):
@@ -122,23 +122,29 @@ def _pairs(
 
 def _shared(problem: Problem, front: Front, held: Held, level: int, ways: Ints, factors: Floats) -> tuple[Floats, Floats]:
     """Return what is read once the instances share, and what stays of inputs."""
-    net, reads, kept = problem.storage[level].fanout, front.reads.copy(), front.kept
+    net, reads, kept = problem.storage[level].fanout, front.reads.copy(), np.zeros_like(front.kept)
     for tensor, free in enumerate(FREE):
         if net.reduction if tensor == OUT else net.multicast:
             reads[:, tensor] /= factors[:, free].prod(axis=1)
     child = child_of(held, INPUTS, level)
-    if child == MAC:
+    if net.links and not _alone(problem, held, level, child):
+        # How much windows share, and what of them all stays, is left open: as if they were one, and it never moved.
+        reads[:, INPUTS] /= factors[:, WINDOW_DIMS].prod(axis=1)
+        kept += 0.0 if problem.keeps_nothing else 1.0
+    elif child == MAC:
         if net.links:
             reads[:, INPUTS] *= _united(problem, front.tile, ways)
-    elif child < level - 1:
-        if net.links:  # how much windows of an inner level share is left open: as much as can be
-            reads[:, INPUTS] /= factors[:, WINDOW_DIMS].prod(axis=1)
-    elif not problem.keeps_nothing:
+    elif child == level - 1 and not problem.keeps_nothing:
         share, kept = _windows(problem, front.tile, ways, net.links)
         reads[:, INPUTS] *= share
-    elif net.links:
-        reads[:, INPUTS] /= factors[:, WINDOW_DIMS].prod(axis=1)
     return reads, kept
+
+
+def _alone(problem: Problem, held: Held, level: int, child: int) -> bool:
+    """Whether windows are linked below this level only, of all between their child and their parent, and are counted at all."""
+    parent = next(at for at in range(level, problem.depth) if INPUTS in held[at])
+    others = [problem.storage[at].fanout for at in range(child + 1, parent + 1) if at != level]
+    return child in (MAC, level - 1) and not problem.keeps_nothing and not any(net.links and net.size > 1 for net in others)
 
 
 def _united(problem: Problem, tile: Ints, ways: Ints) -> Floats:

@@ -61,7 +61,7 @@ class Lattice:
 
     def flat(self, tiles: Ints) -> Ints:
         """Return the number of each tile."""
-        return np.ravel_multi_index(tuple(tiles.T), self.shape)
+        return np.asarray(np.ravel_multi_index(tuple(tiles.T), self.shape), dtype=np.int64)
 
     def extents(self, tiles: Ints) -> Ints:
         """Return extents, (n, 8), of positions."""

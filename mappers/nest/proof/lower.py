@@ -74,7 +74,11 @@ class Lower:
         `of` takes it that instances share as much as there can be of them; each way says how much they do.
         """
         factors = self.problem.lattice.extents(ways.positions).astype(np.float64)
-        found, net, most = np.zeros((len(factors), len(self.problem.prices))), self.problem.storage[level].fanout, front.reads.min(axis=0)
+        found, net, most = (
+            np.zeros((len(factors), len(self.problem.prices))),
+            self.problem.storage[level].fanout,
+            front.reads.min(axis=0),
+        )
         for tensor, free in enumerate(FREE):
             child = child_of(self.held, tensor, level)
             if (child == level - 1 and child != MAC) or (tensor == INPUTS and net.links):
@@ -114,7 +118,7 @@ class Lower:
             each = price.flow(tensor, parent, child)
             less = self.problem.outputs * each.first * self.fanout(parent, self.problem.depth - 1) if tensor == OUT else 0.0
             shared = reads / share if each.parent > 0 else reads
-            found[:, number] = np.maximum(shared * each.parent + fills * each.child - less, 0)
+            found[:, number] = shared * each.parent + fills * each.child - less
         return found
 
     def _one_stays(self, front: Front, level: int, moved: Floats, once: Floats) -> Floats:

@@ -106,7 +106,7 @@ class Problem:
             return ok
         sizes = {tensor: storage.copies * self.bits[level][tensor] * self.held[tensor] for tensor in holds}
         if not isinstance(storage.capacity_bits, tuple):
-            return ok if not sizes else sum(sizes.values()) <= storage.capacity_bits
+            return np.sum([np.zeros(len(ok)), *sizes.values()], axis=0) <= storage.capacity_bits
         for tensor, bits in sizes.items():
             room = storage.capacity_bits[tensor]
             if room is not None:
@@ -132,5 +132,5 @@ class Problem:
         cycles = np.maximum(self.effort / used, sums[:, 1:].max(axis=1, initial=0.0))
         if self.objective == "latency":
             return cycles * self.macs
-        energy = sums[:, 0] + self.arch.leakage_pj * cycles
+        energy = sums[:, 0] + self.arch.leakage_pj * cycles if self.arch.leakage_pj else sums[:, 0]  # not 0 times infinity
         return energy * self.macs if self.objective == "energy" else energy * cycles * self.macs**2

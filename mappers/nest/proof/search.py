@@ -6,23 +6,24 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.nest.batch import evaluate_points
-from dataflows.nest.points import Points, directions
+from dataflows.nest.points import Points
 from dataflows.nest.rules import TENSORS
 from mappers.base import objective_value
 from mappers.nest.proof.finish import Ends, finish, hopes
 from mappers.nest.proof.front import Front, Held, beside, priced, start
 from mappers.nest.proof.lower import Lower
 from mappers.nest.proof.outer import Outer, free_of
-from mappers.nest.proof.problem import FREE, Problem
+from mappers.nest.proof.problem import FREE, Label, Problem
 from mappers.nest.proof.spatial import Spread, spreads
 from mappers.nest.proof.walk import last, walk
 
-__all__ = ["Search"]
+__all__ = ["Search", "Stopped"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -32,7 +33,23 @@ LEAVES = 4096
 """Whole mappings evaluated at a time, best bounds first."""
 BEAMS, WIDTH = 128, 64
 """Parts of the space that are first searched with so many partial mappings only, to have something good early."""
+COARSE = 0.01
+"""A proof of this gap comes first: it takes a fraction of the time, and counts if time runs out."""
+HARD = 30_000_000
 Stop = Callable[[int], bool]
+
+
+class _Part(NamedTuple):
+    """A residency and a range of multipliers in use."""
+
+    bound: float
+    held: Held
+    least: int
+    most: int
+
+
+class Stopped(Exception):
+    """The search was told to stop before it was done."""
 
 
 @dataclass(slots=True)
@@ -44,54 +61,79 @@ class Search:
     problem : Problem
     bypass : bool
         Whether tensors may pass by levels.
+    tolerance : float
+        Gap at which to stop.
     best : float
         Least value found.
     point : Points or None
         Its mapping.
+    bound : float
+        No mapping has a smaller value, whenever the search ends.
     evaluated, looked_at : int
         Whole mappings evaluated by the model; partial ones whose bound was computed.
-    open : dict
-        Lower bound of every part of the space that is not done.
+    history : list of (int, float)
+        Evaluations and best value, whenever it improved.
     """
 
     problem: Problem
     bypass: bool = True
+    tolerance: float = 0.0
     best: float = math.inf
     point: Points | None = None
+    bound: float = 0.0
     evaluated: int = 0
     looked_at: int = 0
-    bound: float = 0.0
     history: list[tuple[int, float]] = field(default_factory=list)
     ways: tuple[Spread, ...] = field(init=False)
+    _stop: Stop = field(init=False)
+    _slack: float = 0.0
     _outers: dict[frozenset[int], Outer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ways = tuple(spreads(self.problem.lattice, level.fanout) for level in self.problem.storage)
 
-    def run(self, stop: Stop = lambda evaluated: False) -> bool:
-        """Search until nothing better can be there; False if stopped before. `bound` always holds for the whole space."""
-        residencies = [(held, self._lower(held).root()) for held in self._residencies()]
-        parts = []
-        for high, low in self._bands():
-            parts += [(float(self.problem.value(root, high)[0]), -high, low, held) for held, root in residencies]
-        parts.sort(key=lambda part: (part[0], part[1]))
-        for _, high, low, held in parts[:BEAMS]:
-            if stop(self.evaluated):
-                return False
-            self._part(held, low, -high, WIDTH)
-        for at, (bound, high, low, held) in enumerate(parts):
-            self.bound = min(bound, self.best)
-            if bound >= self._below():
-                break
-            if stop(self.evaluated):
-                return False
-            self._part(held, low, -high)
-        self.bound = self.best
-        return True
+    def run(self, stop: Stop = lambda evaluated: False) -> None:
+        """Search until nothing better is left, as far as the tolerance asks; `stop` is asked often.
+
+        Raises
+        ------
+        Stopped
+            If `stop` said so. `best` and `bound` hold as far as the search got, as they do if an interrupt ends it.
+        """
+        self._stop = stop
+        parts = self._parts()
+        self.bound = parts[0].bound
+        for part in parts[:BEAMS]:
+            self._search(part, WIDTH)
+        for slack in (COARSE, self.tolerance) if self.tolerance < COARSE and self._hard() else (self.tolerance,):
+            self._slack = slack
+            for part in parts:
+                if part.bound >= self._below():
+                    break
+                self.bound = max(self.bound, min(part.bound, self._below()))
+                self._search(part)
+            self.bound = max(self.bound, self.best / (1 + slack))
+
+    def _hard(self) -> bool:
+        """Whether the proof may take long: by the tiles and the ways to unroll that could be looked at."""
+        return self.problem.depth > 3 or len(self.problem.lattice) * max(len(ways.used) for ways in self.ways) > HARD
+
+    def _tick(self) -> None:
+        if self._stop(self.evaluated):
+            raise Stopped
 
     def _below(self) -> float:
-        """What a bound must stay below to be worth a look: ties and rounding are not."""
-        return self.best * (1 - 1e-12)
+        """Return what a bound must stay below to be worth a look: ties and rounding are not."""
+        return self.best * (1 - 1e-12) / (1 + self._slack)
+
+    def _parts(self) -> list[_Part]:
+        """Return the parts of the space, the least bound first, then the most multipliers in use."""
+        found = []
+        for held in self._residencies():
+            root = self._lower(held).root()
+            for most, least in self._bands():
+                found.append(_Part(float(self.problem.value(root, most)[0]), held, least, most))
+        return sorted(found, key=lambda part: (part.bound, -part.most))
 
     def _residencies(self) -> Iterator[Held]:
         """Return which tensors stay where, in all ways, most of them first."""
@@ -125,51 +167,53 @@ class Search:
             self._outers[holds] = Outer(self.problem, holds)
         return Lower(self.problem, held, self._outers[holds])
 
-    def _part(self, held: Held, low: int, high: int, width: int | None = None) -> None:
-        """Search one residency and range of multipliers in use; with a `width`, only so many partial mappings of each step."""
-        problem, depth = self.problem, self.problem.depth
+    def _search(self, part: _Part, width: int | None = None) -> None:
+        """Search a part of the space; with a `width`, only so many partial mappings of each step, the best ones."""
+        problem, held, top = self.problem, part.held, self.problem.depth - 1
         lower = self._lower(held)
-        outer = lower.outer
         front = start(problem)
-        for level in range(depth):
+        for level in range(top + 1):
             rest = math.prod(int(ways.used[0]) for ways in self.ways[level + 1 :])
-            front = beside(problem, front, held, level, self.ways[level], self._wanted(front, lower, level, (low / rest, high), rest))
+            front = beside(problem, front, held, level, self.ways[level], self._wanted(front, lower, level, part, rest))
             self.looked_at += len(front)
             if not len(front):
                 return
             front = priced(problem, front, held, level)
-            if outer is not None and level == depth - 2:
+            if lower.outer is not None and level == top - 1:
                 if width is not None:
-                    hope = hopes(problem, front, held, outer).min(axis=0)
-                    front = front[np.argsort(hope, kind="stable")[:width]]
-                self._ends(front, finish(problem, front, held, outer, self._below()), held, outer)
+                    front = _first(front, hopes(problem, front, held, lower.outer).min(axis=0), width)
+                self._ends(front, finish(problem, front, held, lower.outer, self._below()), held, lower.outer)
                 return
-            if level == depth - 1:
-                done = last(problem, front, held, self._below())
-                trail = front.trail[done.at]
-                trail[:, level, 1], trail[:, level, 2] = len(problem.lattice) - 1, done.label
-                self._leaves(trail, done.value, held)
+            if level == top:
+                self._last(front, held)
                 return
             front = walk(problem, front, held, level, lower, self._below(), rest)
             if width is not None and len(front) > width:
-                value = problem.value(lower.of(front, level), front.used * rest)
-                front = front[np.argsort(value, kind="stable")[:width]]
+                front = _first(front, problem.value(lower.of(front, level), front.used * rest), width)
             if not len(front):
                 return
 
-    def _wanted(self, front: Front, lower: Lower, level: int, used: tuple[float, int], rest: int) -> Callable[[int], NDArray[np.bool_]]:
+    def _wanted(self, front: Front, lower: Lower, level: int, part: _Part, rest: int) -> Callable[[int], NDArray[np.bool_]]:
         """Return a function that tells of which partial mappings a way to unroll can lead to something better."""
         ways, problem = self.ways[level], self.problem
         base, more = lower.of(front, level - 1), lower.ways(front, level, ways)
 
         def wanted(number: int) -> NDArray[np.bool_]:
+            self._tick()
             now = front.used * ways.used[number]
-            ok = (now >= used[0]) & (now <= used[1])
+            ok = (now * rest >= part.least) & (now <= part.most)
             if not ok.any():
                 return ok
-            return ok & (problem.value(base + more[number], np.minimum(now * rest, used[1])) < self._below())
+            return ok & (problem.value(base + more[number], np.minimum(now * rest, part.most)) < self._below())
 
         return wanted
+
+    def _last(self, front: Front, held: Held) -> None:
+        """Evaluate partial mappings of which only the order of the outermost loops is left open."""
+        done, top = last(self.problem, front, held, self._below()), self.problem.depth - 1
+        trail = front.trail[done.at]
+        trail[:, top, 1], trail[:, top, 2] = len(self.problem.lattice) - 1, done.label
+        self._leaves(trail, done.value, held)
 
     def _ends(self, front: Front, ends: Ends, held: Held, outer: Outer) -> None:
         """Complete partial mappings, best bounds first."""
@@ -179,6 +223,7 @@ class Search:
         for at in np.argsort(ends.value, kind="stable"):
             if ends.value[at] >= self._below():
                 break
+            self._tick()
             trail, value = self._completed(front, ends, int(at), outer)
             trails.append(trail)
             values.append(value)
@@ -218,9 +263,8 @@ class Search:
         """Evaluate whole mappings, best bounds first, as long as they may be better."""
         ranked = np.argsort(bounds, kind="stable")
         size = 64
-        for begin in itertools.count():
-            part = ranked[:size]
-            ranked = ranked[size:]
+        while True:
+            part, ranked = ranked[:size], ranked[size:]
             part = part[bounds[part] < self._below()]
             if not len(part):
                 return
@@ -261,3 +305,14 @@ class Search:
         space = np.concatenate(split[::-1], axis=1)
         holds = np.array([[tensor in each for tensor in range(3)] for each in held[::-1]])
         return Points(time, space, order, np.tile(holds, (n, 1, 1)))
+
+
+def _first(front: Front, values: Floats, number: int) -> Front:
+    """Return the partial mappings of the least values."""
+    return front[np.argsort(values, kind="stable")[:number]]
+
+
+def _order(label: Label) -> list[int]:
+    """Return all dimensions, outermost first, so that a label's free ones are innermost."""
+    tensor, dim = label
+    return [*(one for one in range(8) if one not in FREE[tensor]), *(one for one in FREE[tensor] if one != dim), dim]

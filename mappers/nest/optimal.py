@@ -1,0 +1,77 @@
+"""The best mapping there is, with a proof: branch and bound over the loop nests of a space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataflows.errors import SpecError
+from dataflows.nest.architecture import Architecture
+from dataflows.nest.cost import evaluate
+from dataflows.nest.rules import Rules
+from dataflows.workload import Layer
+from mappers.base import Objective, objective_value
+from mappers.nest.base import Budget, NestResult, Options
+from mappers.nest.opening import opened
+from mappers.nest.proof.problem import Problem
+from mappers.nest.proof.search import Search, Stopped
+
+__all__ = ["OptimalMapper"]
+
+ROUNDING = 1e-9
+"""Share of a value that sums of floating-point numbers may be off by."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimalMapper:
+    """Branch and bound (docs/optimal.md); deterministic, so that the seed changes nothing.
+
+    Partial mappings grow from the innermost level outward, thousands at a time. What they cost so far, and what the rest costs at
+    least, follow from `mappers.nest.proof`; where that is not below the best mapping found they are dropped. Whole mappings
+    are costed by the model itself. At the end nothing better is left: the gap is 0. If time runs out, or on Ctrl-C, the gap
+    follows from the least bound of what is left.
+
+    Attributes
+    ----------
+    tolerance : float
+        Gap at which to stop: 0.01 accepts a mapping that is proved to be within 1 %.
+    """
+
+    tolerance: float = 0.0
+    name: str = "optimal"
+
+    def map(
+        self, layer: Layer, arch: Architecture, objective: Objective = "edp", *, rules: Rules | None = None,
+        options: Options | None = None, budget: Budget | None = None, seed: int = 0,
+    ) -> NestResult:  # fmt: skip
+        """Return the best mapping; see `mappers.nest.base.NestMapper`.
+
+        Raises
+        ------
+        SpecError
+            Also for padded tiles: what is proved is that no mapping whose extents divide the sizes is better.
+        """
+        budget, options, rules = budget or Budget(), options or Options(), rules or Rules()
+        if options.padded:
+            allowed = "false for the optimal mapper, whose extents divide the sizes"
+            raise SpecError("padded", True, allowed, "use local, random or evolution, or pad the layer's sizes")
+        space = opened(layer, arch, objective, rules, options)
+        search = Search(Problem(layer, arch, rules, objective), bypass=options.bypass, tolerance=self.tolerance)
+        interrupted = False
+        try:
+            search.run(budget.spent)
+        except Stopped:
+            pass
+        except KeyboardInterrupt:
+            if search.point is None:
+                raise
+            interrupted = True
+        if search.point is None:
+            search.point = space.smallest()
+        mapping = search.point.mapping(arch, 0)
+        cost = evaluate(layer, arch, mapping, rules)
+        value = objective_value(objective, cost.energy_pj, cost.cycles)
+        bound = value if search.bound >= value * (1 - ROUNDING) else search.bound
+        return NestResult(
+            layer, mapping, cost, objective, self.name, seed, search.evaluated + search.looked_at, budget.elapsed, bound,
+            float(space.size), interrupted, tuple(search.history),
+        )  # fmt: skip
