@@ -232,6 +232,11 @@ def network(name_or_path: str | Path, shapes: Shapes | None = None) -> Network:
     if split_file(text) is not None:
         return imported(text, shapes).require_complete().network
     if suffix in (".yaml", ".yml"):
+        from dataflows.exchange.files import what
+
+        if Path(text).is_file() and (foreign := what(text)) is not None:
+            fix = f"make a list of layers of it: systolith convert {text} --to systolith"
+            raise SpecError(text, foreign, "a list of layers", fix)
         return read_layers(text)
     if suffix == ".csv":
         return read_topology(text)

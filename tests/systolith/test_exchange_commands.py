@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -143,6 +146,7 @@ def test_map_takes_another_tools_network(systolith, folder):
         (("cost", TIMELOOP[0], "--arch", "ws:rows=4,cols=4", "--mapping", TIMELOOP[2]), "a Timeloop mapping"),
         (("cost", "resnet18", "--arch", "tri256", "--mapping", TIMELOOP[2]), "name one of them with --layer"),
         (("map", TIMELOOP[0], "--arch", TIMELOOP[1]), "a Timeloop architecture"),
+        (("networks", ZIGZAG[0]), "a ZigZag workload"),
         (("convert", "none.yaml", "--to", "timeloop"), "no such file"),
         (("convert", TIMELOOP[2], "--to", "systolith"), "a mapping without its architecture"),
         (("convert", ZIGZAG[2], ZIGZAG[1], "--to", "systolith"), "a mapping without its network"),
@@ -160,6 +164,20 @@ def test_what_does_not_go_together_is_named(systolith, args, named):
     assert ran.code == 2, ran.err
     assert named in ran.err
     assert ran.err.count("error:") == 1
+
+
+def test_commands_of_the_manual(systolith, folder):
+    manual = (EXAMPLES.parents[1] / "docs/exchange.md").read_text()
+    (block,) = re.findall(r"```shell\ncd examples/exchange\n(.*?)```", manual, re.DOTALL)
+    for path in EXAMPLES.iterdir():
+        shutil.copy(path, folder)
+    for line in block.strip().splitlines():
+        words = [
+            name for word in shlex.split(line)[1:] for name in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
+        ]
+        ran = systolith(*words)
+        assert ran.code == 0, ran.err
+    assert sorted(path.name for path in Path("out").iterdir())[0] == "architecture.yaml"
 
 
 def test_workload_is_none_for_our_own(folder):
