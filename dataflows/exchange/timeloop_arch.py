@@ -145,7 +145,7 @@ def _node(walk: _Walk, node: dict[str, Any], at: Place, parallel: bool) -> None:
     if tag == "Container":
         given = read.table(node.get("attributes") or {}, (*at, "attributes"), "attributes")
         walk.inherited |= given
-        if any(key in ("temporal", "dataspace") for key in node.get("constraints") or {}):
+        if any(key in ("temporal", "dataspace") for key in _constraints(read, node, at)):
             read.note((*at, "constraints"), "not understood: constraints of a container over time or data spaces")
         return
     _component(walk, node, name, at, parallel)
@@ -165,13 +165,17 @@ def _component(walk: _Walk, node: dict[str, Any], name: str, at: Place, parallel
     if not any(word in kind for word in STORAGE):
         known = ", ".join((*STORAGE, *COMPUTE, *NETWORK))
         raise read.unsupported((*at, "class"), kind or "nothing", f"a class with one of {known} in its name", "correct it")
-    constraints = read.table(node.get("constraints") or {}, (*at, "constraints"), "constraints")
+    constraints = _constraints(read, node, at)
     for key in constraints:
         if key not in ("dataspace", "spatial"):
             read.note((*at, "constraints", key), f"not understood: constraint {key}; mappers of this suite keep no such limits")
     held = kept(read, constraints.get("dataspace"), (*at, "constraints", "dataspace"), walk.tensor, parallel)
     walk.levels.append(entry_of(read, name, given, sorted(held, key=TENSORS.index), walk.tables, (*at, "attributes")))
     walk.places.append(at)
+
+
+def _constraints(read: Reader, node: dict[str, Any], at: Place) -> dict[str, Any]:
+    return read.table(node.get("constraints") or {}, (*at, "constraints"), "constraints by kind")
 
 
 def _fan_out(walk: _Walk, node: dict[str, Any], name: str, at: Place, parallel: bool) -> None:
@@ -181,7 +185,8 @@ def _fan_out(walk: _Walk, node: dict[str, Any], name: str, at: Place, parallel: 
     read.unknown(mesh, ("meshX", "meshY"), (*at, "spatial"))
     sizes = {axis: read.whole(mesh[key], (*at, "spatial", key)) for key, axis in (("meshX", X), ("meshY", Y)) if key in mesh}
     sizes = {axis: size for axis, size in sizes.items() if size > 1}
-    limits = read.table((node.get("constraints") or {}).get("spatial") or {}, (*at, "constraints", "spatial"), "a constraint")
+    limits = _constraints(read, node, at).get("spatial") or {}
+    limits = read.table(limits, (*at, "constraints", "spatial"), "a constraint")
     if not sizes:
         return
     if parallel or not walk.levels:

@@ -21,7 +21,8 @@ def kept(read: Reader, data: Any, at: Place, tensor: Callable[[Any, Place], str]
     """Return the tensors that a storage can hold: all but those that bypass it; in parallel, those it keeps."""
     given = read.table(data or {}, at, "keep and bypass")
     read.unknown(given, ("keep", "bypass"), at)
-    lists = {key: {tensor(name, (*at, key)) for name in given.get(key) or ()} for key in ("keep", "bypass")}
+    named = {key: read.items(given.get(key) or [], (*at, key), "a list of data spaces") for key in ("keep", "bypass")}
+    lists = {key: {tensor(name, (*at, key)) for name in names} for key, names in named.items()}
     if parallel:
         if not lists["keep"]:
             raise read.unsupported(at, "no data spaces to keep", "keep: [...] for each storage in parallel", "add keep")

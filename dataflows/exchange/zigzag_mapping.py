@@ -75,7 +75,7 @@ def read_mapping(
     for key in ("spatial_mapping_hint", "core_allocation"):
         if entry.get(key) not in (None, [1], 1):
             read.note((*at, key), f"not understood: {key}")
-    links = entry.get("memory_operand_links") or _LINKS
+    links = read.table(entry.get("memory_operand_links") or _LINKS, (*at, "memory_operand_links"), "operands of memories")
     if {key: links.get(key) for key in _LINKS} != _LINKS:
         raise read.unsupported((*at, "memory_operand_links"), links, str(_LINKS), "rename the operands of the memories")
     space = _space(read, entry, at, job)

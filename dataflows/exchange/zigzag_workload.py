@@ -135,8 +135,9 @@ def _precision(read: Reader, entry: dict[str, Any], at: Place) -> dict[str, int]
 
 def _borders(read: Reader, entry: dict[str, Any], relations: dict[str, Rank], shape: Shape, at: Place) -> dict[str, Any]:
     """Return input size and padding, where both are given for rows and columns."""
-    named = [str(dim).upper() for dim in entry.get("pr_loop_dims") or ()]
-    sizes, padding = entry.get("pr_loop_sizes") or (), entry.get("padding") or ()
+    lists = {key: read.items(entry.get(key) or [], (*at, key), "a list") for key in ("pr_loop_dims", "pr_loop_sizes", "padding")}
+    named = [str(dim).upper() for dim in lists["pr_loop_dims"]]
+    sizes, padding = lists["pr_loop_sizes"], lists["padding"]
     if len(sizes) != len(named) or len(padding) != len(named):
         return {}
     found = {"H": 0, "W": 0}
@@ -145,6 +146,9 @@ def _borders(read: Reader, entry: dict[str, Any], relations: dict[str, Rank], sh
         letters = {shape.names.dims.get(one) for one, _ in relations.get(dim, ())}
         axis = 0 if letters & {"P", "R"} else 1
         found["HW"[axis]] = read.whole(sizes[number], (*at, "pr_loop_sizes", number))
-        before, after = (int(read.number(side, (*at, "padding", number))) for side in padding[number])
-        pad[axis], pad[axis + 2] = before, after
+        where = (*at, "padding", number)
+        sides = [int(read.number(side, where)) for side in read.items(padding[number], where, "the two sides, such as [1, 1]")]
+        if len(sides) != 2:
+            raise read.unsupported(where, f"{len(sides)} sides", "two, such as [1, 1]", "correct the list")
+        pad[axis], pad[axis + 2] = sides
     return {**found, "padding": tuple(pad)}

@@ -50,7 +50,7 @@ def words(cost: NestCost) -> Counter[tuple[str, str]]:
     return found
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_round_trip_of_random_nests(seed):
     rng = Random(seed)
