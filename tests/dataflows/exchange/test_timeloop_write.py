@@ -19,7 +19,7 @@ from dataflows.exchange.timeloop_arch import read_architecture
 from dataflows.exchange.timeloop_mapping import read_mapping
 from dataflows.exchange.timeloop_problem import read_problem
 from dataflows.mapping import Level, Loop, Mapping
-from dataflows.nest.architecture import Architecture, Axis, Fanout
+from dataflows.nest.architecture import Architecture, Axis, Fanout, StorageLevel
 from dataflows.nest.cost import NestCost, evaluate
 from dataflows.nest.presets import PRESETS, tri256
 from dataflows.workload import Layer
@@ -50,27 +50,30 @@ def words(cost: NestCost) -> Counter[tuple[str, str]]:
     return found
 
 
+def _plain(rng: Random, level: StorageLevel, *, outermost: bool) -> StorageLevel:
+    """Leave out what Timeloop has no word for; tensors of inner levels differ."""
+    alike = outermost or rng.random() < 0.5
+    return replace(
+        level, row_bits=None, fanout=replace(level.fanout, links=False),
+        read_pj=(1.0 if alike else rng.choice((1.0, 2.0)), 1.0, 1.0), write_pj=(2.0, 2.0, 2.0 if alike else 3.0),
+        word_bits=(8, 8, 8 if alike else 32), capacity_bits=1 << 20 if alike else (1 << 20,) * 3,
+        block_words=rng.choice((1, 1, 4)), buffering=rng.choice(("ideal", "double")),
+    )  # fmt: skip
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_round_trip_of_random_nests(seed):
     rng = Random(seed)
     layer, arch = random_nests.draw_layer(rng), random_nests.draw_architecture(rng)
-    levels = [
-        replace(
-            level, row_bits=None, read_pj=(rng.choice((1.0, 2.0)), 1.0, 1.0), write_pj=(2.0, 2.0, rng.choice((2.0, 3.0))),
-            word_bits=(8, 8, rng.choice((8, 32))), block_words=rng.choice((1, 1, 4)), fanout=replace(level.fanout, links=False),
-            buffering=rng.choice(("ideal", "double")),
-        )
-        for level in arch.levels
-    ]  # fmt: skip
+    levels = [_plain(rng, level, outermost=level is arch.levels[0]) for level in arch.levels]
     arch = replace(arch, levels=tuple(levels), datapath=None, leakage_pj=0.5)
     nest = random_nests.draw_mapping(rng, layer, arch)
     ours = evaluate(layer, arch, nest)
     try:
         theirs = again(layer, arch, nest)
     except SpecError as error:  # what Timeloop has no word for is refused, never changed
-        refused = str(error)
-        assert any(word in refused for word in ("two loops over", "a capacity that tensors", "an outermost level whose"))
+        assert "two loops over" in str(error)
         assume(False)
         raise
     assert theirs.cycles == ours.cycles
