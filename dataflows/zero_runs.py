@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 Number = float | Fraction
 
@@ -59,22 +60,35 @@ def pairs_per_word(density: Number, run_bits: int) -> Number:
 
 @lru_cache(maxsize=4096, typed=True)  # 0.5 and Fraction(1, 2) are equal keys otherwise
 def memory_words(words: int, density: Number, run_bits: int, pack: int, pairs: Number) -> Number:
-    """Return the expected ceil(N / pack) for N pairs: (E[N] + E[-N mod pack]) / pack.
+    """Return the expected ceil(N / pack) for N pairs of one word or more: (E[N] + E[-N mod pack]) / pack.
 
     The remainder comes from the chain of states (zeros since the last pair, pairs mod pack).
     """
     span = 1 << run_bits
-    exact = not isinstance(density, float)
+    powers = _powers(density, run_bits, pack)
+    row: Any = None
+    for bit in range(words.bit_length()):
+        if bit == len(powers):
+            powers.append(powers[-1] @ powers[-1])
+        if words >> bit & 1:
+            row = powers[bit][0] if row is None else row @ powers[bit]
+    last = row.reshape(pack, span)
+    missing = [-phase % pack for phase in range(pack)]
+    waste = sum(last[phase, 0] * missing[phase] for phase in range(pack))
+    waste += sum(last[phase, 1:].sum() * missing[(phase + 1) % pack] for phase in range(pack))
+    return (pairs + waste) / pack
+
+
+@lru_cache(maxsize=64, typed=True)
+def _powers(density: Number, run_bits: int, pack: int) -> list[Any]:
+    """Return the chain's step for one word, to which `memory_words` adds those for 2, 4, 8 ... words as it needs them."""
     import numpy as np  # here: the command line shows its help without NumPy
 
-    step = np.zeros((span * pack, span * pack), dtype=object if exact else float)
+    span = 1 << run_bits
+    step = np.zeros((span * pack, span * pack), dtype=float if isinstance(density, float) else object)
     for state in range(span * pack):
         phase, run = divmod(state, span)
         ended = (phase + 1) % pack * span
         step[state, ended] += density
         step[state, state + 1 if run + 1 < span else ended] += 1 - density
-    last = np.linalg.matrix_power(step, words)[0].reshape(pack, span)
-    missing = [-phase % pack for phase in range(pack)]
-    waste = sum(last[phase, 0] * missing[phase] for phase in range(pack))
-    waste += sum(last[phase, 1:].sum() * missing[(phase + 1) % pack] for phase in range(pack))
-    return (pairs + waste) / pack
+    return [step]

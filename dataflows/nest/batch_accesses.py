@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -117,8 +117,9 @@ class Accesses:
         if (level, at) not in self._shares:
             form, (partial, final) = self.chunk.levels[level].formats[at], self.bits[level][at]
             found: tuple[Num, Num] = (1.0, 1.0)
-            if form.kind != "dense":
-                tiles = self.words.tiles[level][at]
+            held = self.chunk.holds[level][at]
+            if form.kind != "dense" and held is not False:
+                tiles = self.words.tiles[level][at] * held
                 last = self._ratio(form, self.density[TENSORS[at]], final, tiles)
                 found = (self._ratio(form, 1.0, partial, tiles) if at == _OUT else last), last
             self._shares[level, at] = found
@@ -131,7 +132,7 @@ class Accesses:
         found, bad = np.ones(len(firsts)), np.zeros(len(firsts), dtype=bool)
         for number, first in enumerate(firsts):
             try:
-                found[number] = form.ratio(density, bits, int(column[first]))
+                found[number] = _ratio(form, density, bits, int(column[first]))
             except SpecError:
                 bad[number] = True
         self.chunk.suspects |= bad[which]
@@ -232,6 +233,12 @@ class Accesses:
                     taken = np.ceil(words * rate.accesses / rate.words * share) * storage.row_bits
             found.append(taken if held is True else taken * held)
         return found
+
+
+@lru_cache(maxsize=65536)
+def _ratio(form: Format, density: float, bits: int, words: int) -> float:
+    """Return a format's ratio; packed runs take milliseconds each."""
+    return form.ratio(density, bits, words)
 
 
 def _one(value: Any) -> bool:

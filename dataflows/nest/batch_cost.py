@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -101,16 +102,19 @@ class Costs:
 
         A quotient of whole numbers below 2**52 never rounds to a whole number that it is not.
         """
-        if max(rate.numerator, rate.denominator) < _SMALL:
-            found = amount * rate.denominator / (instances * rate.numerator)
-            unsure: Mask | bool = rounded
-        else:
-            found = amount / (instances * float(rate))
-            unsure = True
+        small = max(rate.numerator, rate.denominator) < _SMALL
+        found = amount * rate.denominator / (instances * rate.numerator) if small else amount / (instances * float(rate))
         up = np.ceil(found)
-        if unsure is not False:
-            close = unsure & (np.abs(found - np.rint(found)) <= NEAR * np.maximum(found, 1)) & (np.asarray(amount) > 0)
-            self.chunk.suspects |= close
+        if small and rounded is False:
+            return up
+        close = (np.abs(found - np.rint(found)) <= NEAR * np.maximum(found, 1)) & (np.asarray(amount) > 0)
+        self.chunk.suspects |= close & rounded
+        exact = np.flatnonzero(np.broadcast_to(close & ~np.asarray(rounded), self.chunk.suspects.shape))
+        if small or not len(exact):
+            return up
+        up, amounts, shares = (np.array(np.broadcast_to(each, self.chunk.suspects.shape)) for each in (up, amount, instances))
+        for at in exact:
+            up[at] = math.ceil(Fraction(float(amounts[at])) / (int(shares[at]) * rate))
         return up
 
     def _ramp(self) -> Num:
