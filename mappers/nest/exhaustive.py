@@ -16,7 +16,7 @@ from mappers.nest.opening import opened
 __all__ = ["ExhaustiveMapper"]
 
 MOST = 20_000_000
-"""Mappings that are listed in about a minute."""
+"""Mappings that are listed and costed in about a quarter of a minute."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,19 +226,23 @@ class NestSpace:
 
     def _tilings(self, tables: list[Ints]) -> Iterator[NDArray[np.int32]]:
         """Yield choices of a row of every dimension's table that the axes have room for, (n, 8)."""
-        beside = len(self.axes)
-        rows = np.empty((1, 0), dtype=np.int32)
-        room = np.array([self.room], dtype=np.int64).reshape(1, beside)
-        for table in tables:
-            pairs = []
-            for start in range(0, len(rows), _ROOMS):
-                legal = (table[None, :, :beside] <= room[start : start + _ROOMS, None]).all(axis=2)
-                pairs.append(np.argwhere(legal) + np.array((start, 0)))
-            before, chosen = np.concatenate(pairs).T
-            rows = np.concatenate([rows[before], chosen[:, None].astype(np.int32)], axis=1)
-            room = room[before] // table[chosen, :beside]
-        for start in range(0, len(rows), LISTED):
-            yield rows[start : start + LISTED]
+        room = np.array([self.room], dtype=np.int64).reshape(1, len(self.axes))
+        for rows in self._grown(tables, np.empty((1, 0), dtype=np.int32), room):
+            for start in range(0, len(rows), LISTED):
+                yield rows[start : start + LISTED]
+
+    def _grown(self, tables: list[Ints], rows: NDArray[np.int32], room: Ints) -> Iterator[NDArray[np.int32]]:
+        """Choose rows of the tables that are left, for some choices at a time: all of them need not be in memory together."""
+        if not tables:
+            yield rows
+            return
+        table, *others = tables
+        beside = table[:, : len(self.axes)]
+        for start in range(0, len(rows), _ROOMS):
+            part = slice(start, start + _ROOMS)
+            before, chosen = np.nonzero((beside[None] <= room[part, None]).all(axis=2))
+            grown = np.concatenate([rows[part][before], chosen[:, None].astype(np.int32)], axis=1)
+            yield from self._grown(others, grown, room[part][before] // beside[chosen])
 
     def _spelled(self, factors: Ints, order: NDArray[np.int8]) -> Iterator[Points]:
         """Yield the mappings of these factors with every order and every residency."""
