@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,16 @@ from dataflows.tech import TECHNOLOGIES
 
 X, Y = "cols", "rows"
 """Our names of the directions that Timeloop calls X and Y."""
+
+
+_NAME = re.compile(r"[A-Za-z_][\w-]*")
+_COUNTED = re.compile(r"L\d+")
+
+
+def level_name(name: str) -> str:
+    """Return a name that a level of ours may have: ``L1`` means the second from the inside here, whatever it is there."""
+    plain = re.sub(r"[^\w-]", "_", name)
+    return plain if _NAME.fullmatch(plain) and not _COUNTED.fullmatch(plain) else f"mem_{plain}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,14 @@ def build(read: Reader, data: dict[str, Any], places: list[Place]) -> Architectu
                 text = f"{read.document.where(*place)}: {rest}"
                 raise SpecError(text, error.found, error.allowed, error.fix) from None
         raise SpecError(f"{read.document.path}: {error.path.lstrip('.')}", error.found, error.allowed, error.fix) from None
+
+
+def renamed(read: Reader, name: str, at: Place) -> str:
+    """Return the name of a level, with a note where it is another."""
+    found = level_name(name)
+    if found != name:
+        read.note(at, f"{name} is called {found}: {name} is no name of a level here")
+    return found
 
 
 def technology(read: Reader, text: Any, at: Place) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataflows.exchange.machine import Machine, Spot, X, Y, build, technology
+from dataflows.exchange.machine import Machine, Spot, X, Y, build, renamed, technology
 from dataflows.exchange.roles import Names, ours, tensor_of
 from dataflows.exchange.source import Place, Reader
 from dataflows.exchange.timeloop_storage import COMPUTE, NETWORK, STORAGE, entry_of, kept
@@ -26,6 +26,7 @@ class _Walk:
     names: Names | None
     tables: Tables
     levels: list[dict[str, Any]] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     spots: dict[str, Spot] = field(default_factory=dict)
     inherited: dict[str, Any] = field(default_factory=dict)
@@ -88,8 +89,8 @@ def _figures(walk: _Walk, at: Place) -> dict[str, Any]:
     if compute is not None:
         found["mac_pj"] = compute
     counts, instances = {}, 1
-    for level in walk.levels:
-        counts[level["name"]] = instances
+    for level, name in zip(walk.levels, walk.called, strict=True):
+        counts[name] = instances
         for axis in level["fanout"]["axes"]:
             instances *= axis["size"]
     counts[walk.mac or ""] = instances
@@ -170,7 +171,9 @@ def _component(walk: _Walk, node: dict[str, Any], name: str, at: Place, parallel
         if key not in ("dataspace", "spatial"):
             read.note((*at, "constraints", key), f"not understood: constraint {key}; mappers of this suite keep no such limits")
     held = kept(read, constraints.get("dataspace"), (*at, "constraints", "dataspace"), walk.tensor, parallel)
-    walk.levels.append(entry_of(read, name, given, sorted(held, key=TENSORS.index), walk.tables, (*at, "attributes")))
+    entry = entry_of(read, name, given, sorted(held, key=TENSORS.index), walk.tables, (*at, "attributes"))
+    walk.levels.append({**entry, "name": renamed(read, name, (*at, "name"))})
+    walk.called.append(name)
     walk.places.append(at)
 
 

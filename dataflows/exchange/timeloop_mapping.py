@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataflows.exchange.machine import Machine, Spot
+from dataflows.exchange.machine import Machine, Spot, level_name
 from dataflows.exchange.roles import Names, tensor_of
 from dataflows.exchange.source import Place, Reader
 from dataflows.exchange.timeloop_text import Factor, factors, permutation
@@ -164,7 +164,7 @@ def _target(read: Reader, name: str, kind: str, machine: Machine, at: Place) -> 
     """Return a level or container; Timeloop calls the array of a container X ``inter_X_spatial`` too."""
     levels = [level.name for level in machine.architecture.levels]
     bare = name.removeprefix("inter_").removesuffix("_spatial")
-    for known in (name, bare):
+    for known in (name, level_name(name), bare, level_name(bare)):
         if known in machine.spots or (kind != "spatial" and known in levels):
             return known
     allowed = sorted(machine.spots) if kind == "spatial" else [*levels, *sorted(set(machine.spots) - set(levels))]

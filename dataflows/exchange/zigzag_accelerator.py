@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataflows.exchange.machine import Machine, Spot, build
+from dataflows.exchange.machine import Machine, Spot, build, renamed
 from dataflows.exchange.source import Place, Reader
 from dataflows.exchange.zigzag_ports import ports_of
 from dataflows.mapping import AXES
@@ -56,7 +56,7 @@ def read_accelerator(document: Document) -> Machine:
         entry = _level(read, name, read.table(memories[name], ("memories", name), "a memory"), ("memories", name))
         between = [dim for dim in dims if dim in served[name] - inner]
         axes = _axes(read, between, dims, ("memories", name))
-        spots |= {dim: Spot(name, axis) for dim, axis in axes.items()}
+        spots |= {dim: Spot(entry["name"], axis) for dim, axis in axes.items()}
         entry["fanout"] = {"axes": [{"name": axis, "size": dims[dim]} for dim, axis in axes.items()]}
         levels.append(entry)
         places.append(("memories", name))
@@ -125,7 +125,7 @@ def _level(read: Reader, name: str, data: dict[str, Any], at: Place) -> dict[str
     ports = ports_of(read, data, at)
     costs = read.number(data["r_cost"], (*at, "r_cost")), read.number(data["w_cost"], (*at, "w_cost"))
     return {
-        "name": name,
+        "name": renamed(read, name, at),
         "holds": sorted(held, key=TENSORS.index),
         "word_bits": "layer",
         "row_bits": 1,  # energy and time in proportion to the bits

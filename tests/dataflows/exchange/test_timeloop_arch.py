@@ -166,6 +166,30 @@ def test_networks_and_disabled_components_are_noted():
     assert any("spare: not enabled" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("given", "bits", "block", "notes"),
+    [
+        ("depth: 12, width: 16, datawidth: 8", 12 * 16, 2, 0),
+        ("depth: 12, width: 20, datawidth: 8", 12 * 16, 2, 1),
+        ("depth: 12, width: 16, block_size: 1, datawidth: 8", 12 * 8, 1, 0),
+        ("entries: 12, width: 16, datawidth: 8", 12 * 8, 2, 0),
+        ("sizeKB: 0.5, datawidth: 8", 4096, 1, 0),
+        ("sizeKB: 1, depth: 7, datawidth: 8", 7 * 8, 1, 1),
+        ("width: 16", None, 2, 1),
+    ],
+)
+def test_sizes_in_every_form(given, bits, block, notes):
+    """Capacity is depth times the words of an access, or entries, or kilobytes; nothing is unlimited."""
+    text = ROWS.replace("depth: 12, width: 16, datawidth: 8", given)
+    actions = "[{name: read, energy: 1}, {name: write, energy: 1}, {name: compute, energy: 1}]"
+    names = ("DRAM", "glb", "ifmap_spad", "psum_spad", "mac")
+    tables = "\nERT:\n  tables:\n" + "".join(f"  - {{name: {name}, actions: {actions}}}\n" for name in names)
+    before, found = (read_architecture(document(one + tables)) for one in (ROWS, text))
+    level = found.architecture.levels[2]
+    assert (level.capacity_bits, level.block_words) == (bits, block)
+    assert len(found.notes) - len(before.notes) == notes
+
+
 def test_no_reuse_is_no_multicast_and_no_reduction():
     found = read_architecture(document(ROWS.replace("split: 7", "split: 7, no_reuse: [Weights, Inputs, Outputs]")))
     fan = found.architecture.levels[1].fanout

@@ -118,6 +118,18 @@ def test_what_is_not_understood_and_matters_is_an_error_naming_it(old, new, wher
     assert found in str(error.value.found)
 
 
+def test_levels_called_by_number_get_names_that_mappings_follow():
+    """``L1`` is the second level from the inside here; other tools count as they like."""
+    on = read_architecture(document(ROWS.replace("glb", "L1").replace("psum_spad", "L2")))
+    assert [level.name for level in on.architecture.levels] == ["DRAM", "mem_L1", "ifmap_spad", "mem_L2"]
+    assert sum("is called mem_L" in note for note in on.notes) == 2
+    text = "mapping:\n- {target: L1, type: temporal, factors: K=64 Q=64}\n- {target: L2, type: temporal, factors: C=64}"
+    nest, _ = read_mapping(document(text), GEMM, on)
+    assert [str(loop) for level in nest.levels for loop in level.loops] == ["Q 64", "K 64", "C 64"]
+    with pytest.raises(SpecError, match="L3"):
+        read_mapping(document(text.replace("L2", "L3")), GEMM, on)
+
+
 @pytest.mark.parametrize("text", ["mapping: {type: fused, nodes: []}", "mapping: {nodes: []}"])
 def test_trees_are_named(text):
     with pytest.raises(SpecError, match="a tree of nodes"):

@@ -123,6 +123,12 @@ multipliers: {{multiplier_energy: 1, dimensions: [D1, D2, D3, D4], sizes: [8, 8,
     assert found.architecture.instances(2) == 32
 
 
+def test_memories_called_by_number():
+    found = read_accelerator(document(TRI256.replace("glb:", "L2:").replace("rf:", "L1:")))
+    assert [level.name for level in found.architecture.levels] == ["dram", "mem_L2", "mem_L1"]
+    assert found.spots["D1"] == Spot("mem_L2", "rows")
+
+
 def test_the_form_of_2024():
     text = """
 name: older
