@@ -169,12 +169,15 @@ class Search:
 
     def run(self, goal: Goal, budget: Budget | None = None) -> Outcome:
         """Search until nothing is left that `goal` would keep, or the time is up; `goal` has the tilings found."""
-        budget = budget or Budget()
-        found, stack = Outcome(), list[_Open]()
+        budget, found = budget or Budget(), Outcome()
+        # The first round always runs to its end, so that there is something to return; another Ctrl-C ends that too.
         try:
             stack = [self._enter(self.space.whole(), goal, found)]
-            # The first round always runs, so that there is something to return.
-            while stack:
+        except KeyboardInterrupt:
+            found.interrupted = True
+            stack = [self._enter(self.space.whole(), goal, found)]
+        try:
+            while stack and not found.interrupted:
                 top = stack[-1]
                 top = top.at(goal.keep(top.energy, top.cycles))
                 if not len(top.energy):

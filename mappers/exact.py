@@ -107,12 +107,8 @@ class Exact:
             size = self._size(tiling)
             if self.known and (self.interrupted or self.steps < size or budget.spent()):
                 return float(bound)
-            try:
-                cycles = self.exact_cycles(self.search.space.layer, self.search.space.acc, tiling)
-            except KeyboardInterrupt:
-                if not self.known:
-                    raise
-                self.interrupted = True
+            cycles = self._scheduled(tiling)
+            if cycles is None:
                 return float(bound)
             self.steps -= size
             self.evaluated += 1
@@ -120,6 +116,15 @@ class Exact:
             self.known[tiling] = energy, float(cycles)
             least = min(least, float(goal.value(energy, float(cycles))))
         return math.inf
+
+    def _scheduled(self, tiling: Tiling) -> int | None:
+        """Return the exact cycles, or None after Ctrl-C; while nothing is known another Ctrl-C must end it."""
+        space = self.search.space
+        try:
+            return self.exact_cycles(space.layer, space.acc, tiling)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return None if self.known else self.exact_cycles(space.layer, space.acc, tiling)
 
     def _size(self, tiling: Tiling) -> int:
         """Return the iterations of the tile loops, which a schedule walks."""

@@ -107,6 +107,7 @@ class NetworkMapping:
             "total": {
                 "cycles": self.cycles, "energy_pj": self.energy_pj, "edp": self.edp, "macs": self.macs,
                 "seconds": self.seconds, "optimal": self.gap == 0, "gap": self.gap,
+                "interrupted": self.interrupted,
             },
         }  # fmt: skip
 

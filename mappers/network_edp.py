@@ -81,8 +81,6 @@ def _fronts(searches: Sequence[Search], seconds: float | None) -> tuple[list[Fro
         ended = any(outcome.interrupted for outcome in outcomes)
         goal = Front()
         outcomes.append(search.run(goal, Budget(0.0 if ended else seconds)))
-        if not len(goal.energy):
-            raise KeyboardInterrupt
         fronts.append(goal)
     return fronts, outcomes
 

@@ -53,8 +53,6 @@ class OptimalMapper:
         layer = prepare(layer, acc, objective)
         search, goal = self.search(layer, acc), Best(partial(objective_value, objective), self.shortlist)
         outcome = search.run(goal, Budget(self.seconds))
-        if not len(goal.values):
-            raise KeyboardInterrupt
         tilings = tuple(search.space.tiling(point) for point in goal.points.T)
         cost = evaluate(layer, acc, tilings[0], self.tech or technology(), program_beats=program_beats(acc))
         lower = np.min(goal.value(outcome.energy, outcome.cycles), initial=goal.values[0])

@@ -21,7 +21,7 @@ from dataflows.tech import technology
 from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, mapping_of, tiling_of, violations
 from dataflows.workload import Layer
 from mappers.base import OBJECTIVES, objective_value
-from mappers.branch import Best, Front
+from mappers.branch import Best, Front, Search
 from mappers.optimal import OptimalMapper
 from mappers.search import SearchMapper
 from tests.mappers.test_boxes import walked
@@ -145,25 +145,29 @@ def test_a_limit_gives_a_gap_that_holds(dataflow, objective):
     assert exact.to_dict(acc)["optimal"] is False
 
 
-def test_ctrl_c_returns_the_best_so_far(monkeypatch):
-    from mappers import branch
+@pytest.mark.parametrize("at", [1, 2, 3, 6])
+def test_ctrl_c_returns_the_best_so_far(monkeypatch, at):
+    best, calls = OPTIMAL.map(WIDE, ACC), []
 
-    rounds = []
-
-    def price(self, boxes, plain=branch.Search.price):
-        rounds.append(boxes.shape[1])
-        if len(rounds) == after:
+    def price(self, boxes, plain=Search.price):
+        calls.append(boxes.shape[1])
+        if len(calls) == at:
             raise KeyboardInterrupt
         return plain(self, boxes)
 
-    best = OPTIMAL.map(WIDE, ACC)
-    monkeypatch.setattr(branch.Search, "price", price)
-    after = 3
+    monkeypatch.setattr(Search, "price", price)
     found = OPTIMAL.map(WIDE, ACC)
     assert found.interrupted
     assert found.gap > 0
     assert best.value <= found.value <= best.value * (1 + found.gap) * (1 + 1e-12)
-    after = len(rounds) + 1
+    assert len(calls) <= max(at, 4)
+
+
+def test_two_ctrl_c_at_once_end_it(monkeypatch):
+    def price(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "price", price)
     with pytest.raises(KeyboardInterrupt):
         OPTIMAL.map(WIDE, ACC)
 
@@ -181,8 +185,16 @@ def test_ctrl_c_while_scheduling_keeps_what_is_scheduled():
     assert found.interrupted
     assert found.tiling in calls[:2]
     assert found.gap > 0
+    calls[:] = calls[:2]
+    first = OPTIMAL.exactly(WIDE, ACC, "latency", slow)
+    assert first.interrupted
+    assert calls[2:] == [first.tiling] * 2
+
+    def endless(*_):
+        raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        OPTIMAL.exactly(WIDE, ACC, "latency", lambda *_: slow(*_) if calls.clear() else (_ for _ in ()).throw(KeyboardInterrupt))
+        OPTIMAL.exactly(WIDE, ACC, "latency", endless)
 
 
 def test_equal_figures_are_one_tiling_and_the_first_by_size():
