@@ -27,6 +27,7 @@ MACS_256 = {
     "array_both": {"rows": 16, "cols": 16}, "array_is": {"rows": 16, "cols": 16},
     "array_rs": {"rows": 16, "cols": 16}, "array_nlr": {"inputs": 16, "outputs": 16},
     "array_nvdla": {"atomic_c": 16, "atomic_k": 16}, "array_shidiannao": {"rows": 16, "cols": 16},
+    "array_dw": {"rows": 4, "cols": 64},
 }  # fmt: skip
 NAND2_UM2 = 0.798
 """Area of NAND2_X1 in the NanGate 45 nm Open Cell Library: what a gate equivalent is worth at the node of the table."""

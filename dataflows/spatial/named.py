@@ -85,10 +85,22 @@ def shidiannao(rows: int, cols: int, links: int = 0) -> SpatialArray:
     return SpatialArray(axes, (1, 1, 1), (_NONE, _ROWS | _COLS, _COLS), links=((), (("rows", links), ("cols", links))))
 
 
+def depthwise(rows: int = 4, cols: int = 16, words: Words = (9, 32, 8), delay: int = 0) -> SpatialArray:
+    """Pixels (or channels) on rows, groups (or filters) on columns with their own ports: depthwise layers at full width.
+
+    With R x S filter taps a word of the inputs is used R x S times and no more, since no two groups share any. So a port can
+    feed up to R x S PEs, less what neighbouring tiles of outputs read twice, and take their sums: four rows keep to that for
+    3 x 3 filters if a PE stores the window of four outputs side by side.
+    """
+    axes = (SpatialAxis("rows", rows, "NCPQ", delay), SpatialAxis("cols", cols, "GKPQ", delay))
+    return SpatialArray(axes, words, (_COLS, _COLS, _COLS))
+
+
 NAMED: dict[str, Callable[..., SpatialArray]] = {
     "array_ws": weight_stationary, "array_os": output_stationary, "array_both": weight_or_output_stationary,
     "array_is": input_stationary, "array_rs": row_stationary,
     "array_nlr": no_local_reuse, "array_nvdla": nvdla, "array_shidiannao": shidiannao,
+    "array_dw": depthwise,
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ NAMED = {
     "array_nlr": named.no_local_reuse(4, 3),
     "array_nvdla": named.nvdla(4, 3, stripe=4),
     "array_shidiannao": named.shidiannao(3, 3),
+    "array_dw": named.depthwise(3, 4, words=(9, 12, 4)),
 }
 """Small enough for many simulations, with room for more than one word where the dataflow has it."""
 
