@@ -128,16 +128,18 @@ def _kinds(path: Path) -> frozenset[str]:
     if path.suffix.lower() in (".csv", ".onnx"):
         return frozenset({"network"})
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
-        return frozenset({_own_kind(read_yaml(path, WHAT).data)})
+        return frozenset({_own_kind(read_yaml(path, WHAT).data, str(path))})
     return frozenset({"mapping"})
 
 
-def _own_kind(data: Any) -> str:
+def _own_kind(data: Any, path: str) -> str:
     """Tell our own documents apart: levels have `holds` or `read_pj` in architectures, loops in mappings."""
     levels = data.get("levels") if isinstance(data, dict) else None
     if isinstance(levels, list) and all(isinstance(level, dict) and "name" in level for level in levels):
         return "architecture"
     entries = data.get("layers") if isinstance(data, dict) else data
+    if not isinstance(data, list) and not (isinstance(data, dict) and {"levels", "layers", "mappings", "mapping"} & set(data)):
+        raise SpecError(path, data if isinstance(data, str) else "none of their fields", WHAT, "see docs/exchange.md")
     if levels is None and isinstance(entries, list) and not any(isinstance(one, dict) and "mapping" in one for one in entries):
         return "network"
     return "mapping"

@@ -152,6 +152,7 @@ def test_map_takes_another_tools_network(systolith, folder):
         (("convert", ZIGZAG[2], ZIGZAG[1], "--to", "systolith"), "a mapping without its network"),
         (("convert", TIMELOOP[1], "--to", "systolith"), "give the problem too"),
         (("convert", *ZIGZAG, TIMELOOP[0], "--to", "systolith"), "a second network"),
+        (("convert", str(EXAMPLES.parent / "ocr-edge.yaml"), "--to", "timeloop"), "a network, an architecture of mode timeloop"),
         (("convert", CFG, "--to", "timeloop"), "an array of SCALE-Sim"),
         (
             ("convert", TIMELOOP[2], "--network", TIMELOOP[0], "--arch", "ws:rows=4,cols=4", "--to", "systolith"),
