@@ -135,15 +135,15 @@ class NestSpace:
         """Mappings in the space, as `all` yields them: exact up to a million million, beyond it to twelve digits.
 
         Loops that are longer than 1 at a level come in every order, but at the innermost one. With n of them that is n!, the
-        integral of t**n exp(-t), which five nodes of Gauss and Laguerre give exactly for up to 9 loops: at each set of nodes
-        the sum over all mappings is a product over dimensions.
+        integral of t**n exp(-t), which m nodes of Gauss and Laguerre give exactly for n < 2m: at each set of nodes, one per
+        level, the sum over all mappings is a product over dimensions.
         """
-        nodes, weights = np.polynomial.laguerre.laggauss(5)
+        nodes, weights = np.polynomial.laguerre.laggauss(sum(size > 1 for size in self.sizes) // 2 + 1)
         grid = np.meshgrid(*[nodes] * (self.depth - 1), indexing="ij")
-        total_weights = np.ones(5 ** (self.depth - 1))
+        total_weights = np.ones(len(nodes) ** (self.depth - 1))
         for each in np.meshgrid(*[weights] * (self.depth - 1), indexing="ij"):
             total_weights *= each.ravel()
-        places = [np.ones(5 ** (self.depth - 1)), *(each.ravel() for each in grid)]
+        places = [np.ones_like(total_weights), *(each.ravel() for each in grid)]
         known: dict[tuple[int, Room], NDArray[np.float64]] = {}
 
         def orders(dim: int, room: Room) -> NDArray[np.float64]:
