@@ -12,8 +12,10 @@ import numpy as np
 from dataflows.axi import AxiOptions
 from dataflows.counters import Design
 from dataflows.registers import ALL_COUNTERS
+from dataflows.spatial.system.spec import SpatialSystem
 from rtl.shell.export import axi_ports, axi_top_name, axi_verilog
 from sim.bench.axi_top import TOP, axi_bench_verilog, bench_ports
+from sim.memories import arbitrary_cells
 from sim.runner import Build, Simulator, build, run
 
 Step = dict[str, Any]
@@ -29,7 +31,10 @@ def build_axi(
 ) -> Build:
     """Build the bench of a design, or find it in the cache; with `depth_beats` a memory is inside."""
     ports = axi_ports(acc, axi)
-    text = axi_bench_verilog(axi_verilog(acc, axi), axi_top_name(acc), ports, acc, axi, depth_beats)
+    design = axi_verilog(acc, axi)
+    if simulator == "icarus" and isinstance(acc, SpatialSystem):
+        design = arbitrary_cells(design)
+    text = axi_bench_verilog(design, axi_top_name(acc), ports, acc, axi, depth_beats)
     return build(text, TOP, bench_ports(ports, axi, depth_beats), waves=waves, simulator=simulator)
 
 

@@ -127,14 +127,23 @@ class SumBanks(wiring.Component):
             m.d.comb += [
                 bank.add.eq(add & Cat(mine).any()), bank.first.eq(first), bank.half.eq(half),
                 bank.row.eq(_any_of(mine, [lane.at.row for lane in lanes])), bank.value.eq(_any_of(mine, list(sums))),
-                bank.read.eq(self.read), bank.read_half.eq(self.read_half),
-                bank.read_row.eq(self.read_at.row + (self.read_at.bank > n)),
+                bank.read_half.eq(self.read_half),
             ]  # fmt: skip
+            wanted, row = self._drained(n)
+            m.d.comb += [bank.read.eq(self.read & wanted), bank.read_row.eq(row)]
             read.append(bank.found)
         from_bank = delay(m, _held(m, self.read_at.bank, "first_bank"), 1, "from_bank")
         words = rotate(m, read, from_bank, "straight", back=True)
         m.d.comb += [self.found[n].eq(words[n]) for n in range(system.post_lanes)]
         return m
+
+    def _drained(self, n: int) -> tuple[Any, Any]:
+        """Return whether bank `n` has one of the words that are read from a place on, and in which row."""
+        first, row = self.read_at.bank, self.read_at.row
+        count, words = self.system.banks("outputs"), self.system.post_lanes
+        if n >= words - 1:  # too far from the beginning to be reached round the end
+            return (first <= n) & (first + words > n), row
+        return (first <= n) | (first > count + n - words), row + (first > n)
 
 
 class SumBank(wiring.Component):

@@ -17,6 +17,7 @@ from rtl.spatial.system.export import verilog
 from rtl.spatial.system.pack import fetched_beats
 from sim.bench.bulk import Job, JobResult, run_jobs
 from sim.golden.layer import golden_layer
+from sim.memories import arbitrary_cells
 from sim.runner import Simulator
 from sim.spatial.system.cases import SystemCase, random_cases
 from sim.spatial.system.image import memory_image, unpack_outputs
@@ -72,9 +73,8 @@ def verify_cases(
     if progress:
         progress(0, 1, f"building and running on {simulator}")
     depth = max(job.dump[0] + job.dump[1] for job in jobs)
-    results = run_jobs(
-        verilog(system), system.memory.bus_bytes, depth, jobs, dut=top_name(system), waves=waves, simulator=simulator
-    )
+    text = verilog(system) if simulator == "verilator" else arbitrary_cells(verilog(system))
+    results = run_jobs(text, system.memory.bus_bytes, depth, jobs, dut=top_name(system), waves=waves, simulator=simulator)
     exact = not (stall or pause)
     compared = tuple(compare(case, model, one, exact=exact) for case, model, one in zip(cases, models, results, strict=True))
     cpu, cycles = sum(one.cpu_seconds for one in results), sum(one.cycles for one in results)

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
 from dataflows.arch import Memory
@@ -92,7 +93,7 @@ def test_sum_banks_add_for_every_port(seed):
             await ctx.tick()
         ctx.set(dut.add, 0)
         await ctx.tick().repeat(3)
-        for first in range(size - 4):
+        for first in range(size - 3):
             ctx.set(dut.read, 1)
             ctx.set(dut.read_at, at(first, banks))
             await ctx.tick()
@@ -101,6 +102,29 @@ def test_sum_banks_add_for_every_port(seed):
                     assert ctx.get(dut.found[n]) == model[first + n]
 
     simulate(dut, drive)
+
+
+@pytest.mark.parametrize(("cols", "post_lanes"), [(3, 4), (7, 1), (7, 4), (1, 4), (1, 1), (5, 8)])
+def test_only_banks_with_a_word_of_the_group_are_read(cols, post_lanes):
+    """Others would be read one row past the end of theirs at the end of the buffer."""
+    system = SpatialSystem(named.weight_stationary(4, cols), Memory(8), (64, 100, 60), post_lanes=post_lanes)
+    dut, banks = SumBanks(system=system), system.banks("outputs")
+    m, wanted, row = Module(), Signal(banks), [Signal(16, name=f"row_{n}") for n in range(banks)]
+    m.submodules.dut = dut
+    for n in range(banks):
+        read, where = dut._drained(n)
+        m.d.comb += [wanted[n].eq(read), row[n].eq(where)]
+
+    async def drive(ctx: Any) -> None:
+        for place in range(system.rows("outputs") * banks - post_lanes + 1):
+            ctx.set(dut.read_at, at(place, banks))
+            await ctx.delay(1e-9)
+            group = {(place + n) % banks: (place + n) // banks for n in range(post_lanes)}
+            assert {n: ctx.get(row[n]) for n in range(banks) if ctx.get(wanted) >> n & 1} == group
+
+    sim = Simulator(m)
+    sim.add_testbench(drive)
+    sim.run()
 
 
 @pytest.mark.parametrize(("parts", "share"), [(1, 1), (3, 1), (1, 4)])
