@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from dataflows.arch import Accelerator
+from dataflows.axi import AxiOptions
 from dataflows.errors import SpecError
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.system.spec import SpatialSystem
 from systolith import codec_spec, console, spatial_spec, specs, system_spec
 from systolith.bus import axi_options, refuse_for_array
 from systolith.commands.common import ArchArgument, Json, Seed, emit_json
+from systolith.commands.mapping import LayerOption, only
 from systolith.outdir import prepare
 
 
@@ -54,16 +56,21 @@ Images = Annotated[int, typer.Option("--images", min=1, max=10_000, help="Inputs
 
 def verify(
     arch: ArchArgument, cases: Cases = 20, simulator: Which = Simulator.verilator, waves: Waves = None,
-    bus: Bus = None, network: Network = None, images: Images = 1, json: Json = False, seed: Seed = 0,
+    bus: Bus = None, network: Network = None, layer: LayerOption = None, images: Images = 1, json: Json = False, seed: Seed = 0,
 ) -> None:  # fmt: skip
     """Run random layers of every kind on the Verilog; compare outputs, cycles and access counts.
 
     Behind AXI random pauses, failing memory and resets are tried too. With --network all operations of a quantised network run
-    back to back behind AXI instead, and every tensor between them is compared.
+    back to back behind AXI instead, and every tensor between them is compared; a system runs every distinct layer, mapped.
     """
+    if layer is not None and (network is None or system_spec.find(arch) is None):
+        raise SpecError("--layer", layer, "nothing without a system and --network", "leave it out")
     if network is not None:
         if waves is not None:
             raise SpecError("--waves", str(waves), "no waves of whole networks", "leave out --network or --waves")
+        if (system := system_spec.find(arch)) is not None:
+            _verify_layers(network, layer, system, axi_options(bus or "native"), simulator.value, json=json, seed=seed)
+            return
         from systolith.commands.verify_network import verify_network_command
 
         verify_network_command(network, arch, bus or "axi", images, simulator.value, json=json, seed=seed)
@@ -103,6 +110,17 @@ def verify(
 
             report = verify_array(design, name=name, progress=tick, **run)
     _show(name, report.to_dict(), COLUMNS if axi is None else AXI_COLUMNS, json=json, seed=seed)
+
+
+def _verify_layers(
+    network: str, layer: str | None, system: SpatialSystem, axi: AxiOptions | None, simulator: str, *, json: bool, seed: int
+) -> None:
+    """Run the mapped layers of a network on a system."""
+    from systolith.exchange import network as find
+    from systolith.system_verify import verify_layers
+
+    report = verify_layers(only(find(network), layer), system, axi, simulator, seed)
+    _show(system.name, report.to_dict(), COLUMNS if axi is None else AXI_COLUMNS, json=json, seed=seed)
 
 
 def _verify_codec(

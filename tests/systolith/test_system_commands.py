@@ -84,3 +84,37 @@ def test_generate_writes_what_a_project_needs(systolith, folder):
     assert "module system_accelerator(" in (folder / "out/accelerator.v").read_text()
     for listed in (folder / "out/accelerator.f").read_text().split():
         assert listed in names
+
+
+def test_what_map_finds_costs_what_it_says(systolith, folder):
+    out = systolith("map", GEMM, "--arch", WS, "--json")
+    data = out.json
+    (row,) = data["layers"]
+    (folder / "map.json").write_text(out.out)
+    again = systolith("cost", GEMM, "--arch", WS, "--mapping", "map.json", "--json").json[0]
+    assert (again["cycles"], again["energy_pj"]) == (row["cycles"], row["energy_pj"])
+    assert again["below_floor"] == []
+    given = systolith("cost", GEMM, "--arch", WS, "--mapping", "dram Q2; stream K4 C4 Q32 C16X K16X", "--json").json[0]
+    assert row["edp"] < given["edp"]
+    assert set(data["total"]) == {"cycles", "energy_pj", "edp", "macs", "seconds"}
+
+
+def test_map_prints_one_layer_with_its_nest(systolith):
+    out = systolith("map", GEMM, "--arch", WS, "--objective", "latency").out
+    assert "on system_ws, by latency" in out
+    assert "spatial on" in out
+    assert "busy cycles: compute" in out
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_mapped_layers_of_a_network_are_verified(systolith):
+    ran = systolith("verify", "system_ws:rows=4,cols=4", "--network", "gemm:M=12,N=8,K=16", "--json")
+    (case,) = ran.json["cases"]
+    assert (case["mismatches"], case["cycles_rtl"]) == (0, case["cycles_model"])
+
+
+def test_one_layer_is_verified_on_systems_only(systolith):
+    for args in (["verify", "ws:rows=4,cols=4", "--network", "ocr_cls", "--layer", "x"], ["verify", WS, "--layer", "x"]):
+        ran = systolith(*args)
+        assert (ran.code, "--layer" in ran.err) == (2, True)
