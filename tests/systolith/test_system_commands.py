@@ -12,6 +12,7 @@ from systolith import spatial_spec, system_spec
 ROOT = Path(__file__).resolve().parents[2]
 WS = "system_ws:rows=16,cols=16,post_lanes=16"
 GEMM = "gemm:M=64,N=64,K=64"
+GROUPS = "conv:K=700,C=700,G=100,P=1,Q=1,R=1,S=1"
 
 
 def test_a_named_system_is_its_array_with_buffers():
@@ -42,6 +43,8 @@ def test_the_manual_says_what_cost_prints(systolith):
     large = systolith("cost", "conv:K=64,C=64,P=28,Q=28,R=3,S=3", "--arch", arch, "--mapping", mapping, "--json").json[0]
     assert f"says {large['cycles']:,} cycles: {large['utilization']:.0%}".replace("%", " %") in text
     assert large["below_floor"] == small["below_floor"] == []
+    (found,) = systolith("map", GEMM, "--arch", WS, "--json").json["layers"]
+    assert f"a mapping of {found['cycles']:,}" in text
 
 
 def test_cost_prints_words_of_every_level(systolith):
@@ -59,7 +62,11 @@ def test_cost_prints_words_of_every_level(systolith):
         (["generate", "system_ws:rows=3,cols=4,post_lanes=3"], 2, ["post_lanes", "power of two"]),
         (["verify", "system_wss:rows=3,cols=4"], 2, ["system_ws"]),
         (["map", GEMM, "--arch", WS, "--mapper", "naive"], 2, ["--mapper", "one mapper"]),
-        (["map", "conv:K=700,C=700,G=100,P=1,Q=1,R=1,S=1", "--arch", f"{WS},l2_outputs=17"], 1, ["l2.outputs lacks 6 rows of 17 words"]),
+        (
+            ["map", "conv:K=700,C=700,G=100,P=1,Q=1,R=1,S=1", "--arch", f"{WS},l2_outputs=17"],
+            1,
+            ["l2.outputs lacks 6 rows of 17 words"],
+        ),
         (["map", "gemm:M=4,N=4000,K=4", "--arch", WS], 1, ["scales lacks 2,976 channels"]),
         (["cost", GEMM, "--arch", WS, "--mapping", "dram C4; stream K4 Q64 C16X K16X", "--check"], 2, ["verify"]),
         (["cost", GEMM, "--arch", WS, "--mapping", "dram K64 Q64; stream C64"], 1, ["beat of outputs"]),
@@ -104,6 +111,16 @@ def test_map_prints_one_layer_with_its_nest(systolith):
     assert "on system_ws, by latency" in out
     assert "spatial on" in out
     assert "busy cycles: compute" in out
+
+
+@pytest.mark.slow
+def test_the_manual_says_what_depthwise_layers_take(systolith):
+    text = (ROOT / "docs/systems.md").read_text()
+    for name in ("system_dw:rows=4,cols=16", "system_os:rows=8,cols=8"):
+        arch = f"{name},l2_inputs=32768,l2_outputs=16384,post_lanes=16"
+        args = ("map", "mobilenet_v2", "--layer", "block2.1.dw", "--arch", arch, "--objective", "latency", "--json")
+        (row,) = systolith(*args).json["layers"]
+        assert f"| `{name}` | {row['cycles']:,} | {100 * row['utilization']:.1f} % |" in text
 
 
 @pytest.mark.rtl
