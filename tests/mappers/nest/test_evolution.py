@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import permutations
 from random import Random
 
 import numpy as np
@@ -20,7 +21,7 @@ from dataflows.workload import DIMS, Layer
 from mappers.nest import evolution
 from mappers.nest.base import Budget, Options
 from mappers.nest.best import Best
-from mappers.nest.encoding import ENCODINGS, Encoding
+from mappers.nest.encoding import ENCODINGS, Encoding, _permuted
 from mappers.nest.evolution import EvolutionNestMapper
 from mappers.nest.exhaustive import ExhaustiveMapper
 from mappers.nest.space import NestSpace
@@ -99,9 +100,6 @@ def test_the_largest_importance_is_the_outermost_loop_and_the_first_to_be_unroll
 
 
 def test_an_index_counts_orders_lexicographically():
-    from itertools import permutations
-
-    from mappers.nest.encoding import _permuted
 
     found = _permuted(np.arange(math.factorial(4)), 4)
     assert found.tolist() == [list(each) for each in permutations(range(4))]
@@ -192,3 +190,48 @@ def test_what_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cmaes", None)
     with pytest.raises(SpecError, match="cmaes"):
         evolution.require_cma()
+
+
+def vector(encoding, points, at):
+    """A vector that should decode to one mapping."""
+    space, dims, found = encoding.space, list(encoding.dims), []
+    permuted = [list(each) for each in permutations(range(len(dims)))]
+    for level in range(space.depth - 1):
+        walked = [dims.index(dim) for dim in points.order[at, level] if dim in dims]
+        if encoding.kind == "importance":
+            found += [1 - (walked.index(which) + 0.5) / len(dims) for which in range(len(dims))]
+        else:
+            found.append((permuted.index(walked) + 0.5) / len(permuted))
+    factors = space.factors(points)[at]
+    spots = [[dim for dim in dims if space.allowed[dim][axis]] for axis in range(len(space.axes))]
+    for each in spots:  # any order will do, since amounts say all
+        found += [0.5] * len(each) if encoding.kind == "importance" else [0.0]
+    for axis, each in enumerate(spots):
+        size = space.room[axis]
+        found += [min(1.0, math.log(factors[dim, axis] + 0.5) / math.log(size) / 2) if size > 1 else 1.0 for dim in each]
+    beside = len(space.axes)
+    for level in range(1, space.depth):
+        inside = factors[:, beside : beside + space.depth - level].prod(axis=1)
+        found += [math.log(inside[dim]) / math.log(space.sizes[dim]) for dim in dims]
+    found += [0.75 if points.holds[at, level, tensor] else 0.25 for level, tensor in np.argwhere(space.can_hold) if level > 0]
+    return np.array(found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1 << 30), st.sampled_from(ENCODINGS))
+def test_every_mapping_that_fits_has_a_vector(seed, kind):
+    layer, arch = random_case(seed)
+    space = NestSpace(layer, arch)
+    encoding = Encoding(space, Rules(), kind)
+    points = space.draw(40, np.random.default_rng(seed))
+    points = points[evaluate_points(layer, arch, points).fits]
+    if not len(points):
+        return
+    again, legal = encoding.decode(np.array([vector(encoding, points, at) for at in range(len(points))]))
+    assert legal.all()
+    assert (again.time == points.time).all()
+    assert (again.space == points.space).all()
+    assert (again.holds == points.holds).all()
+    dims = list(encoding.dims)
+    orders = [[[dim for dim in row if dim in dims] for row in each[:-1]] for each in points.order.tolist()]
+    assert orders == [[[dim for dim in row if dim in dims] for row in each[:-1]] for each in again.order.tolist()]
