@@ -16,7 +16,7 @@ from mappers.nest.proof.front import WINDOW_DIMS, Front, Held, child_of
 from mappers.nest.proof.outer import Outer, free_of
 from mappers.nest.proof.problem import INPUTS, OUT, Problem
 
-__all__ = ["Ends", "finish", "hopes"]
+__all__ = ["Ends", "finish"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -83,11 +83,6 @@ def _open(problem: Problem, front: Front, held: Held, level: int) -> _Open:
             if tensor == INPUTS:
                 kept[:, :, number] = (words[0] * front.kept[:, :, 1].T) + (words[1] * front.kept[:, :, 0].T)
     return _Open(base, each, kept)
-
-
-def hopes(problem: Problem, front: Front, held: Held, outer: Outer) -> Floats:
-    """Return the least that each partial mapping can become, (labels, n): the first look of `finish`."""
-    return np.stack([look.hope for look in _looks(problem, front, held, outer)])
 
 
 def finish(problem: Problem, front: Front, held: Held, outer: Outer, below: float) -> Ends:

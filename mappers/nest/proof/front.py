@@ -17,7 +17,7 @@ from dataflows.nest.counts import MAC
 from mappers.nest.proof.problem import FREE, INPUTS, OUT, C, P, Problem, Q, R, S
 from mappers.nest.proof.spatial import Spread
 
-__all__ = ["Front", "Held", "WINDOW_DIMS", "beside", "child_of", "priced", "start"]  # noqa: RUF022
+__all__ = ["Front", "Held", "Pairs", "WINDOW_DIMS", "beside", "child_of", "pairs", "priced", "start"]  # noqa: RUF022
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -85,12 +85,10 @@ def start(problem: Problem) -> Front:
     )  # fmt: skip
 
 
-def beside(
-    problem: Problem, front: Front, held: Held, level: int, ways: Spread, allowed: Callable[[int], NDArray[np.bool_]]
-) -> Front:
-    """Unroll dimensions over the instances below a level in all ways; `allowed` tells of which partial mappings one is wanted."""
-    which, how = _pairs(problem, front, ways, allowed)
-    grown = front[which]
+def beside(problem: Problem, front: Front, held: Held, level: int, ways: Spread, pairs: Pairs) -> Front:
+    """Unroll dimensions over the instances below a level, for the given pairs of a partial mapping and a way."""
+    how = pairs.way
+    grown = front[pairs.at]
     factors = problem.lattice.extents(ways.positions)[how].astype(np.float64)
     tile = np.stack(
         [times[i, j] for times, i, j in zip(problem.lattice.times, grown.tile.T, ways.positions[how].T, strict=True)], 1
@@ -102,22 +100,41 @@ def beside(
     return replace(grown, tile=tile, used=grown.used * ways.used[how], reads=reads, kept=kept, credit=credit, trail=trail)
 
 
-def _pairs(problem: Problem, front: Front, ways: Spread, allowed: Callable[[int], NDArray[np.bool_]]) -> tuple[Ints, Ints]:
-    """Return (partial mapping, way) of all pairs that the sizes allow."""
-    found: list[tuple[Ints, Ints]] = []
-    for number, way in enumerate(ways.positions):
-        ok = allowed(number)
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Partial mappings and ways to unroll, by number, (n,), with the lower bound of each, rising."""
+
+    at: Ints
+    way: Ints
+    value: Floats
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __getitem__(self, part: slice) -> Pairs:
+        """Return some of them."""
+        return Pairs(self.at[part], self.way[part], self.value[part])
+
+
+def pairs(problem: Problem, front: Front, ways: Spread, numbers: Ints, bound: Callable[[int], Floats]) -> Pairs:
+    """Return all pairs with some of the ways that the sizes allow; `bound` gives partial mappings' bounds, or infinity."""
+    found: list[tuple[Ints, Ints, Floats]] = []
+    for number in numbers.tolist():
+        way, value = ways.positions[number], bound(number)
+        ok = value < np.inf
         if not ok.any():
             continue
         for dim in np.nonzero(way)[0]:
             ok &= problem.lattice.times[dim][front.tile[:, dim], way[dim]] >= 0
         at = np.nonzero(ok)[0]
         if len(at):
-            found.append((at, np.full(len(at), number)))
+            found.append((at, np.full(len(at), number), value[at]))
     if not found:
         none = np.zeros(0, dtype=np.int64)
-        return none, none
-    return np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
+        return Pairs(none, none, np.zeros(0))
+    at, way, value = (np.concatenate(part) for part in zip(*found, strict=True))
+    rising = np.argsort(value, kind="stable")
+    return Pairs(at[rising], way[rising], value[rising])
 
 
 def _shared(problem: Problem, front: Front, held: Held, level: int, ways: Ints, factors: Floats) -> tuple[Floats, Floats]:

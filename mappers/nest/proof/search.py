@@ -15,8 +15,8 @@ from dataflows.nest.batch import evaluate_points
 from dataflows.nest.points import Points
 from dataflows.nest.rules import TENSORS
 from mappers.base import objective_value
-from mappers.nest.proof.finish import Ends, finish, hopes
-from mappers.nest.proof.front import Front, Held, beside, priced, start
+from mappers.nest.proof.finish import Ends, finish
+from mappers.nest.proof.front import Front, Held, beside, pairs, priced, start
 from mappers.nest.proof.lower import Lower
 from mappers.nest.proof.outer import Outer, free_of
 from mappers.nest.proof.problem import FREE, Label, Problem
@@ -33,9 +33,11 @@ LEAVES = 4096
 """Whole mappings evaluated at a time, best bounds first."""
 BEAMS, WIDTH = 128, 64
 """Parts of the space that are first searched with so many partial mappings only, to have something good early."""
+STATES, BLOCK = 20_000, 100_000
+"""Partial mappings whose ways to unroll are listed together, and pairs of both that are completed together."""
 COARSE = 0.01
 """A proof of this gap comes first: it takes a fraction of the time, and counts if time runs out."""
-HARD = 30_000_000
+EASY, HARD = 100_000, 30_000_000
 Stop = Callable[[int], bool]
 
 
@@ -103,9 +105,9 @@ class Search:
         self._stop = stop
         parts = self._parts()
         self.bound = parts[0].bound
-        for part in parts[:BEAMS]:
+        for part in parts[:BEAMS] if self._effort() > EASY else ():
             self._search(part, WIDTH)
-        for slack in (COARSE, self.tolerance) if self.tolerance < COARSE and self._hard() else (self.tolerance,):
+        for slack in (COARSE, self.tolerance) if self.tolerance < COARSE and self._effort() > HARD else (self.tolerance,):
             self._slack = slack
             for part in parts:
                 if part.bound >= self._below():
@@ -114,9 +116,10 @@ class Search:
                 self._search(part)
             self.bound = max(self.bound, self.best / (1 + slack))
 
-    def _hard(self) -> bool:
-        """Whether the proof may take long: by the tiles and the ways to unroll that could be looked at."""
-        return self.problem.depth > 3 or len(self.problem.lattice) * max(len(ways.used) for ways in self.ways) > HARD
+    def _effort(self) -> float:
+        """Return how long a proof may take, roughly: the tiles and ways to unroll that could be looked at."""
+        tiles = float(len(self.problem.lattice))
+        return tiles ** max(self.problem.depth - 2, 1) * max(len(ways.used) for ways in self.ways)
 
     def _tick(self) -> None:
         if self._stop(self.evaluated):
@@ -150,10 +153,10 @@ class Search:
         used = np.ones(1, dtype=np.int64)
         for ways in self.ways:
             used = np.unique(np.multiply.outer(used, np.unique(ways.used)))
-        numbers = used[::-1].tolist()
+        numbers, share = used[::-1].tolist(), BAND if self._effort() > EASY else 0
         bands: list[tuple[int, int]] = []
         while numbers:
-            least = [number for number in numbers if number >= BAND * numbers[0]]
+            least = [number for number in numbers if number >= share * numbers[0]]
             bands.append((numbers[0], least[-1]))
             numbers = numbers[len(least) :]
         return bands
@@ -169,44 +172,76 @@ class Search:
 
     def _search(self, part: _Part, width: int | None = None) -> None:
         """Search a part of the space; with a `width`, only so many partial mappings of each step, the best ones."""
-        problem, held, top = self.problem, part.held, self.problem.depth - 1
-        lower = self._lower(held)
-        front = start(problem)
-        for level in range(top + 1):
-            rest = math.prod(int(ways.used[0]) for ways in self.ways[level + 1 :])
-            front = beside(problem, front, held, level, self.ways[level], self._wanted(front, lower, level, part, rest))
-            self.looked_at += len(front)
-            if not len(front):
-                return
-            front = priced(problem, front, held, level)
-            if lower.outer is not None and level == top - 1:
+        self._grow(start(self.problem), 0, part, self._lower(part.held), width)
+
+    def _grow(self, front: Front, level: int, part: _Part, lower: Lower, width: int | None) -> None:
+        """Complete partial mappings from a level outward, those of the least bounds first, and not too many at a time."""
+        problem, held, ways = self.problem, part.held, self.ways[level]
+        for begin in range(0, len(front), STATES):
+            some = front[begin : begin + STATES]
+            found = pairs(problem, some, ways, *self._bounds(some, lower, level, part))
+            self.looked_at += len(found)
+            size = BLOCK if width is None else width
+            for at in range(0, len(found), size):
+                block = found[at : at + size]
+                block = block[: int(np.searchsorted(block.value, self._below()))]
+                if not len(block):
+                    break
+                grown = beside(problem, some, held, level, ways, block)
+                self._onward(priced(problem, grown, held, level), level, part, lower, width)
                 if width is not None:
-                    front = _first(front, hopes(problem, front, held, lower.outer).min(axis=0), width)
-                self._ends(front, finish(problem, front, held, lower.outer, self._below()), held, lower.outer)
-                return
-            if level == top:
-                self._last(front, held)
-                return
-            front = walk(problem, front, held, level, lower, self._below(), rest)
-            if width is not None and len(front) > width:
-                front = _first(front, problem.value(lower.of(front, level), front.used * rest), width)
-            if not len(front):
-                return
+                    break
 
-    def _wanted(self, front: Front, lower: Lower, level: int, part: _Part, rest: int) -> Callable[[int], NDArray[np.bool_]]:
-        """Return a function that tells of which partial mappings a way to unroll can lead to something better."""
-        ways, problem = self.ways[level], self.problem
+    def _onward(self, front: Front, level: int, part: _Part, lower: Lower, width: int | None) -> None:
+        """Add the loops over time of a level, and whatever lies further out."""
+        problem, held, top = self.problem, part.held, self.problem.depth - 1
+        if level == top:
+            self._last(front, held)
+        elif lower.outer is not None and level == top - 1:
+            self._ends(front, finish(problem, front, held, lower.outer, self._below()), held, lower.outer)
+        else:
+            rest = self._rest(level)
+            walked = walk(problem, front, held, level, lower, self._below, rest)
+            if width is not None:
+                walked = self._widest(walked, level, lower, width)
+            for some in walked:
+                self._tick()
+                self._grow(some, level + 1, part, lower, width)
+
+    def _widest(self, walked: Iterator[Front], level: int, lower: Lower, width: int) -> Iterator[Front]:
+        """Return the best of all, in one."""
+        kept: Front | None = None
+        for some in walked:
+            self._tick()
+            both = some if kept is None else Front.join([kept, some])
+            value = self.problem.value(lower.of(both, level), both.used * self._rest(level))
+            kept = both[np.argsort(value, kind="stable")[:width]]
+        if kept is not None:
+            yield kept
+
+    def _rest(self, level: int) -> int:
+        """Return how many times as many multipliers the levels outside one can bring into use."""
+        return math.prod(int(ways.used[0]) for ways in self.ways[level + 1 :])
+
+    def _bounds(self, front: Front, lower: Lower, level: int, part: _Part) -> tuple[Ints, Callable[[int], Floats]]:
+        """Return the ways to unroll that may be worth it, and a function that gives every partial mapping's bound with one.
+
+        The bound is infinite where the pair is not wanted.
+        """
+        ways, problem, rest = self.ways[level], self.problem, self._rest(level)
         base, more = lower.of(front, level - 1), lower.ways(front, level, ways)
+        able = (ways.used * front.used.max() * rest >= part.least) & (ways.used * front.used.min() <= part.most)
+        hope = problem.value(base.min(axis=0) + more, np.minimum(ways.used * front.used.max() * rest, part.most))
+        self._tick()
 
-        def wanted(number: int) -> NDArray[np.bool_]:
+        def bound(number: int) -> Floats:
             self._tick()
             now = front.used * ways.used[number]
-            ok = (now * rest >= part.least) & (now <= part.most)
-            if not ok.any():
-                return ok
-            return ok & (problem.value(base + more[number], np.minimum(now * rest, part.most)) < self._below())
+            wanted = (now * rest >= part.least) & (now <= part.most)
+            value = problem.value(base + more[number], np.minimum(now * rest, part.most))
+            return np.where(wanted & (value < self._below()), value, np.inf)
 
-        return wanted
+        return np.nonzero(able & (hope < self._below()))[0], bound
 
     def _last(self, front: Front, held: Held) -> None:
         """Evaluate partial mappings of which only the order of the outermost loops is left open."""
@@ -219,7 +254,7 @@ class Search:
         """Complete partial mappings, best bounds first."""
         trails: list[Ints] = []
         values: list[Floats] = []
-        waiting = 0
+        waiting, enough = 0, 1  # the first are often as good as their bounds, and spare the others
         for at in np.argsort(ends.value, kind="stable"):
             if ends.value[at] >= self._below():
                 break
@@ -228,9 +263,9 @@ class Search:
             trails.append(trail)
             values.append(value)
             waiting += len(trail)
-            if waiting >= (LEAVES if self.point is not None else 1):
+            if waiting >= enough:
                 self._leaves(np.concatenate(trails), np.concatenate(values), held)
-                trails, values, waiting = [], [], 0
+                trails, values, waiting, enough = [], [], 0, min(4 * enough, LEAVES)
         if trails:
             self._leaves(np.concatenate(trails), np.concatenate(values), held)
 
@@ -305,11 +340,6 @@ class Search:
         space = np.concatenate(split[::-1], axis=1)
         holds = np.array([[tensor in each for tensor in range(3)] for each in held[::-1]])
         return Points(time, space, order, np.tile(holds, (n, 1, 1)))
-
-
-def _first(front: Front, values: Floats, number: int) -> Front:
-    """Return the partial mappings of the least values."""
-    return front[np.argsort(values, kind="stable")[:number]]
 
 
 def _order(label: Label) -> list[int]:

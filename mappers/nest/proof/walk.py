@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,21 +20,23 @@ CHUNK = 1 << 18
 """Pairs of a partial mapping and a tile that are looked at together."""
 
 
-def walk(problem: Problem, front: Front, held: Held, level: int, lower: Lower, below: float, most: int) -> Front:
-    """Add the loops over time of a level in all ways that fit and whose lower bound is below a value.
+def walk(
+    problem: Problem, front: Front, held: Held, level: int, lower: Lower, below: Callable[[], float], most: int
+) -> Iterator[Front]:
+    """Add the loops over time of a level in all ways that fit and whose lower bound is below a value, some at a time.
 
     `most` is how many times as many multipliers the levels further out can bring into use.
     """
+    if level == 0 and not held[0]:  # its loops are the innermost of the next level as well
+        yield _walked(problem, front, front.tile, held, level, 0)
+        return
     lattice = problem.lattice
-    fitting = np.nonzero(problem.fits(level, held[level]))[0]
-    if level == 0 and not held[0]:
-        fitting = fitting[:0]  # its loops are the innermost of the next level as well
-    tiles = lattice.all[fitting]
+    tiles = lattice.all[problem.fits(level, held[level])]
+    if not len(tiles):
+        return
     extents = lattice.extents(tiles)
     decides = level > 0 and bool(held[level - 1])
-    labels = range(len(problem.labels)) if decides else range(1)
-    found = []
-    step = max(1, CHUNK // max(1, len(tiles)))
+    step = max(1, CHUNK // len(tiles))
     for begin in range(0, len(front), step):
         part = front[begin : begin + step]
         own = lattice.extents(part.tile)
@@ -42,16 +45,12 @@ def walk(problem: Problem, front: Front, held: Held, level: int, lower: Lower, b
             if lattice.sizes[dim] > 1:
                 ok &= extents[None, :, dim] % own[:, None, dim] == 0
         which, how = np.nonzero(ok)
-        if level == 0 and not held[0]:
-            which = np.arange(len(part))
-            chosen = part.tile
-        else:
-            chosen = tiles[how]
-        for label in labels:
-            grown = _walked(problem, part[which], chosen, held, level, label)
+        for label in range(len(problem.labels)) if decides else range(1):
+            grown = _walked(problem, part[which], tiles[how], held, level, label)
             value = problem.value(lower.of(grown, level), grown.used * most)
-            found.append(grown[value < below])
-    return Front.join(found)
+            better = value < below()
+            if better.any():
+                yield grown[better]
 
 
 def _walked(problem: Problem, front: Front, tile: Ints, held: Held, level: int, label: int) -> Front:
