@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class EvolutionNestMapper:
         SpecError
             Also if the package cmaes is not installed.
         """
-        optimiser = require_cma()
+        require_cma()
         if budget is None or (budget.seconds is None and budget.evaluations is None):
             budget = Budget(evaluations=self.samples)
         space, rules = opened(layer, arch, objective, rules, options), rules or Rules()
@@ -89,27 +90,29 @@ class EvolutionNestMapper:
             best.values(space.smallest())
             encoding = Encoding(space, rules, self.encoding, self.plain)
             if encoding.genes:
-                with one_thread():
-                    self._restart(optimiser, encoding, best, np.random.default_rng(seed))
+                self.champion(encoding, best, seed)
         except KeyboardInterrupt:
             if best.point is None:
                 raise
             interrupted = True
         return best.result(self.name, seed, interrupted=interrupted)
 
-    def _restart(self, optimiser: type[CMA], encoding: Encoding, best: Best, rng: np.random.Generator) -> None:
-        """Run after run until the budget is spent."""
-        mean, champion, least = encoding.middle(), encoding.middle(), np.inf
-        while not best.spent():
-            cma = optimiser(mean=mean, sigma=self.sigma, population_size=self.population, seed=int(rng.integers(1 << 31)))
-            for genes, value in self._run(cma, encoding, best):
-                if value < least:
-                    champion, least = genes, value
-            mean = champion if rng.random() < 0.5 else rng.random(encoding.genes)
+    def champion(self, encoding: Encoding, best: Best, seed: int) -> tuple[Floats, float]:
+        """Run after run until the budget is spent; return the best vector, (genes,), and its value."""
+        optimiser, rng = require_cma(), np.random.default_rng(seed)
+        mean, champion, least = encoding.middle(), encoding.middle(), math.inf
+        with one_thread():
+            while not best.spent():
+                cma = optimiser(mean=mean, sigma=self.sigma, population_size=self.population, seed=int(rng.integers(1 << 31)))
+                for genes, value in self._run(cma, encoding, best):
+                    if value < least:
+                        champion, least = genes, value
+                mean = champion if rng.random() < 0.5 else rng.random(encoding.genes)
+        return champion, least
 
     def _run(self, cma: CMA, encoding: Encoding, best: Best) -> Iterator[tuple[Floats, float]]:
         """Yield the best vector of every generation and its value, until there is no progress."""
-        stale, least = 0, np.inf
+        stale, least = 0, math.inf
         while stale < self.patience and not best.spent() and not cma.should_stop():
             genes, points = _legal(cma, encoding, self.population)
             points = points[: best.left(len(points))]
