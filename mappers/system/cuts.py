@@ -21,7 +21,7 @@ from mappers.system.core import Core, Sizes
 from mappers.system.figures import STATIONARY, Inside, Outside, product
 from mappers.system.tiles import even
 
-MOST_CUTS = 14
+MOST_CUTS = 24
 """Cuts of one dimension that are tried."""
 MOST_ROWS = 60_000
 """Combinations that are tried for one core."""
