@@ -83,6 +83,8 @@ class NestResult:
         Wall time.
     bound : float or None
         No mapping of the space has a smaller value; None where nothing is known.
+    price : float or None
+        pJ per cycle, where energy plus price times cycles was minimised: that is then the value.
     space : float
         Mappings in the space, as far as the mapper counts them; 0 where it does not.
     interrupted : bool
@@ -103,10 +105,13 @@ class NestResult:
     space: float = 0.0
     interrupted: bool = False
     history: tuple[tuple[int, float], ...] = ()
+    price: float | None = None
 
     @property
     def value(self) -> float:
         """The objective's value: pJ x cycles, pJ or cycles."""
+        if self.price is not None:
+            return self.cost.energy_pj + self.price * self.cost.cycles
         return objective_value(self.objective, self.cost.energy_pj, self.cost.cycles)
 
     @property

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dataflows.errors import SpecError
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import evaluate
 from dataflows.nest.rules import Rules
 from dataflows.workload import Layer
-from mappers.base import Objective, objective_value
+from mappers.base import Objective
 from mappers.nest.base import Budget, NestResult, Options
 from mappers.nest.opening import opened
 from mappers.nest.proof.problem import Problem
@@ -34,9 +34,12 @@ class OptimalMapper:
     ----------
     tolerance : float
         Gap at which to stop: 0.01 accepts a mapping that is proved to be within 1 %.
+    price : float or None
+        pJ per cycle: energy plus price times cycles is minimised, whatever the objective; `bound` then is of that sum.
     """
 
     tolerance: float = 0.0
+    price: float | None = None
     name: str = "optimal"
 
     def map(
@@ -55,7 +58,7 @@ class OptimalMapper:
             allowed = "false for the optimal mapper, whose extents divide the sizes"
             raise SpecError("padded", True, allowed, "use local, random or evolution, or pad the layer's sizes")
         space = opened(layer, arch, objective, rules, options)
-        search = Search(Problem(layer, arch, rules, objective), bypass=options.bypass, tolerance=self.tolerance)
+        search = Search(Problem(layer, arch, rules, objective, self.price), bypass=options.bypass, tolerance=self.tolerance)
         interrupted = False
         try:
             search.run(budget.spent)
@@ -69,9 +72,9 @@ class OptimalMapper:
             search.point = space.smallest()
         mapping = search.point.mapping(arch, 0)
         cost = evaluate(layer, arch, mapping, rules)
-        value = objective_value(objective, cost.energy_pj, cost.cycles)
-        bound = value if search.bound >= value * (1 - ROUNDING) else search.bound
-        return NestResult(
-            layer, mapping, cost, objective, self.name, seed, search.evaluated + search.looked_at, budget.elapsed, bound,
-            float(space.size), interrupted, tuple(search.history),
+        found = NestResult(
+            layer, mapping, cost, objective, self.name, seed, search.evaluated + search.looked_at, budget.elapsed,
+            space=float(space.size), interrupted=interrupted, history=tuple(search.history), price=self.price,
         )  # fmt: skip
+        proved = search.bound >= found.value * (1 - ROUNDING)
+        return replace(found, bound=found.value if proved else search.bound)

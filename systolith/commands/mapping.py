@@ -20,8 +20,10 @@ from systolith import console, pictures, specs, system_map, system_spec
 from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
 
 if TYPE_CHECKING:
+    from dataflows.nest.architecture import Architecture
     from mappers.base import Mapper
     from mappers.network import LayerMapping
+    from systolith import nest_map
 
 KEYS = ("name", "count", "cycles", "energy_pj", "edp", "gap", "utilization", "bound", "evaluated")
 NAMED_LAYERS = 5
@@ -43,12 +45,29 @@ class MapperName(StrEnum):
     search = "search"
     random = "random"
     naive = "naive"
+    local = "local"
+    evolution = "evolution"
+    exhaustive = "exhaustive"
 
 
 LayerOption = Annotated[str | None, typer.Option("--layer", metavar="NAME", help="Only this layer.")]
 MAPPERS = "optimal proves its result; search tries every useful tiling; random and naive are yardsticks."
 Which = Annotated[MapperName, typer.Option("--mapper", help=MAPPERS)]
-ForMap = Annotated[MapperName | None, typer.Option("--mapper", help=f"{MAPPERS} [default: optimal, on systems search]")]
+LOOP_NESTS = "local, evolution and exhaustive are for architectures of mode timeloop."
+ForMap = Annotated[
+    MapperName | None, typer.Option("--mapper", help=f"{MAPPERS} {LOOP_NESTS} [default: optimal, on systems search]")
+]
+RulesOption = Annotated[
+    str | None,
+    typer.Option("--rules", metavar="KEY=VALUE,...", help="Mode timeloop: halo=physical, window=exact, psums=strict, ramp=once."),
+]
+Bypass = Annotated[
+    bool | None, typer.Option("--bypass/--no-bypass", help="Mode timeloop: tensors may pass by levels. [default: yes]")
+]
+Padded = Annotated[bool, typer.Option("--padded", help="Mode timeloop: tiles need not divide the sizes (not with optimal).")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Mode timeloop: processes; the result does not depend on them.")
+]
 What = Annotated[Objective, typer.Option("--objective", help="What is minimised, layer by layer; by optimal, for the network.")]
 Seconds = Annotated[
     float | None, typer.Option("--seconds", min=0, help="Most time for a layer; what is not proved then is left with a gap.")
@@ -62,6 +81,10 @@ def map_command(
     mapper: ForMap = None,
     objective: What = Objective.edp,
     seconds: Seconds = None,
+    rules: RulesOption = None,
+    bypass: Bypass = None,
+    padded: Padded = False,
+    workers: Workers = None,
     html: pictures.Html = None,
     json: Json = False,
     seed: Seed = 0,
@@ -69,8 +92,17 @@ def map_command(
     """Find the best mapping of every layer; cycles are those of the exact schedule. Ctrl-C shows the best so far."""
     from mappers.base import native_cycles
     from mappers.network import map_network
+    from systolith import exchange, nest_map, nest_spec
     from systolith.exchange import network as find
 
+    notes: exchange.Heard = []
+    if (nest := nest_spec.find(arch, exchange.names_of(exchange.workload(network)), notes)) is not None:
+        which = (mapper or MapperName.optimal).value
+        kind = nest_spec.rules(rules), bypass is not False, padded
+        asked = nest_map.Request(which, objective.value, *kind, seconds, seed, workers or 1)
+        _map_nests(only(find(network, notes), layer), nest, asked, html, json)
+        return
+    _only_nests({"--rules": rules, "--bypass": bypass, "--padded": padded or None, "--workers": workers})
     if (system := system_spec.find(arch)) is not None:
         _map_on_system(only(find(network), layer), system, mapper or MapperName.search, objective, html, json, seed)
         return
@@ -114,6 +146,25 @@ def _map_on_system(
         system_map.show(data)
 
 
+def _map_nests(net: Network, arch: Architecture, asked: nest_map.Request, html: Path | None, json: bool) -> None:
+    from systolith import nest_map
+
+    found = nest_map.mapped(net, arch, asked)
+    if html:
+        nest_map.write(found, arch, html)
+    if json:
+        emit_json(found.to_dict(), asked.seed)
+    else:
+        nest_map.show(found, arch)
+
+
+def _only_nests(given: dict[str, object]) -> None:
+    """Refuse options that only architectures of mode timeloop have."""
+    for option, value in given.items():
+        if value is not None:
+            raise SpecError(option, value, "an architecture of mode timeloop", "leave it out")
+
+
 def _draw(each: LayerMapping, acc: Accelerator) -> Picture:
     """Draw the nest of a layer, under its own name."""
     result = each.result
@@ -138,6 +189,10 @@ def make(name: MapperName, seconds: float | None = None) -> Mapper:
         MapperName.random: RandomMapper,
         MapperName.naive: NaiveMapper,
     }
+    if name not in known:
+        raise SpecError(
+            "--mapper", name.value, ", ".join(known) + ", optimal on this suite's accelerators", "choose one of these"
+        )
     return known[name]()
 
 

@@ -12,7 +12,7 @@ from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.limits import effort
 from dataflows.nest.rules import TENSORS, Rules
 from dataflows.workload import DIMS, Layer
-from mappers.base import Objective
+from mappers.base import Objective, objective_value
 from mappers.nest.proof.lattice import Lattice
 from mappers.nest.proof.prices import OUT, Price, least_prices, outermost, word_bits
 from mappers.nest.proof.windows import Direction
@@ -39,6 +39,8 @@ class Problem:
     ----------
     layer, arch, rules, objective
         What is minimised, where.
+    price : float or None
+        pJ per cycle: then energy plus price times cycles is minimised instead.
     lattice : Lattice
         Its tiles.
     prices : tuple of Price
@@ -53,6 +55,7 @@ class Problem:
     arch: Architecture
     rules: Rules
     objective: Objective
+    price: float | None = None
     lattice: Lattice = field(init=False)
     prices: tuple[Price, ...] = field(init=False)
     macs: float = field(init=False)
@@ -130,7 +133,13 @@ class Problem:
             Multipliers in use.
         """
         cycles = np.maximum(self.effort / used, sums[:, 1:].max(axis=1, initial=0.0))
-        if self.objective == "latency":
+        if self.objective == "latency" and self.price is None:
             return cycles * self.macs
         energy = sums[:, 0] + self.arch.leakage_pj * cycles if self.arch.leakage_pj else sums[:, 0]  # not 0 times infinity
-        return energy * self.macs if self.objective == "energy" else energy * cycles * self.macs**2
+        return self.worth(energy * self.macs, cycles * self.macs)
+
+    def worth(self, energy_pj: Floats, cycles: Floats) -> Floats:
+        """Return the objective of known energies and cycles."""
+        if self.price is not None:
+            return energy_pj + self.price * cycles
+        return objective_value(self.objective, energy_pj, cycles)

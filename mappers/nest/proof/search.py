@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from dataflows.nest.batch import evaluate_points
 from dataflows.nest.points import Points
 from dataflows.nest.rules import TENSORS
-from mappers.base import objective_value
 from mappers.nest.proof.finish import Ends, finish
 from mappers.nest.proof.front import Front, Held, beside, pairs, priced, start
 from mappers.nest.proof.lower import Lower
@@ -305,7 +304,7 @@ class Search:
                 return
             points = self._points(trail[part], held)
             figures = evaluate_points(self.problem.layer, self.problem.arch, points, self.problem.rules)
-            values = objective_value(self.problem.objective, figures.energy_pj, figures.cycles.astype(np.float64))
+            values = self.problem.worth(figures.energy_pj, figures.cycles.astype(np.float64))
             values = np.where(figures.fits, values, np.inf)
             self.evaluated += len(part)
             at = int(np.argmin(values))
