@@ -8,6 +8,7 @@ from dataflows.arch import Memory
 from dataflows.networks import network
 from dataflows.spatial import named
 from dataflows.spatial.system.spec import SpatialSystem
+from mappers.system.network import map_system
 from mappers.system.search import SystemMapper
 from rtl.spatial.system.pack import fetched_beats
 from sim.spatial.system.mapped import cropped, mapped_cases
@@ -41,6 +42,16 @@ def test_mapped_layers_take_the_cycles_that_the_mapper_promised(name):
     )
     assert report.passed, [case.to_dict() for case in report.cases if not case.passed]
     assert [case.cycles_rtl for case in report.cases] == [result.cost["cycles"] for result in results]
+
+
+@pytest.mark.rtl
+@pytest.mark.nightly
+def test_all_layers_of_the_text_direction_classifier():
+    system = SpatialSystem(named.weight_stationary(4, 4))
+    mapped = map_system(network("ocr_cls"), system, "latency", program_beats=fetched_beats(system))
+    report = verify_cases(system, mapped_cases(system, [(result.layer, result.mapping) for _, _, result in mapped.layers]))
+    assert report.passed, [case.to_dict() for case in report.cases if not case.passed]
+    assert [case.cycles_rtl for case in report.cases] == [result.cost["cycles"] for _, _, result in mapped.layers]
 
 
 @pytest.mark.rtl
