@@ -117,7 +117,7 @@ class NestResult:
     @property
     def gap(self) -> float | None:
         """How far `value` may be above the optimum, as a fraction of the bound; 0 is proved optimal, None means not known."""
-        if self.bound is None:
+        if not self.bound:
             return None
         return 0.0 if self.bound >= self.value else self.value / self.bound - 1
 

@@ -72,7 +72,7 @@ class NestNetwork:
     @property
     def gap(self) -> float | None:
         """How far `value` may be above the least there is, as a fraction."""
-        if self.bound is None:
+        if not self.bound:
             return None
         return 0.0 if self.bound >= self.value * (1 - ROUNDING) else self.value / self.bound - 1
 

@@ -26,6 +26,8 @@ INPUTS = 1
 FREE: tuple[tuple[int, ...], ...] = ((N, P, Q), (K,), (C, R, S))
 """Dimensions that do not select among the words of weights, inputs and outputs: each belongs to one tensor, G to none."""
 _USED: tuple[tuple[int, ...], ...] = ((G, K, C, R, S), (), (N, G, K, P, Q))
+HUGE = 1e200
+"""More cycles than there are; no price makes of it what is no number."""
 Label = tuple[int, int]
 """A tensor whose free dimensions are the innermost loops of a level, and the very innermost of them."""
 LABELS: tuple[Label, ...] = tuple((tensor, dim) for tensor, dims in enumerate(FREE) for dim in dims)
@@ -141,5 +143,5 @@ class Problem:
     def worth(self, energy_pj: Floats, cycles: Floats) -> Floats:
         """Return the objective of known energies and cycles."""
         if self.price is not None:
-            return energy_pj + self.price * cycles
+            return energy_pj + self.price * np.minimum(cycles, HUGE)
         return objective_value(self.objective, energy_pj, cycles)
