@@ -7,16 +7,20 @@ from dataclasses import dataclass, replace
 from dataflows.errors import SpecError
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import evaluate
+from dataflows.nest.points import Points
 from dataflows.nest.rules import Rules
 from dataflows.workload import Layer
 from mappers.base import Objective
 from mappers.nest.base import Budget, NestResult, Options
+from mappers.nest.local import LocalNestMapper
 from mappers.nest.opening import opened
 from mappers.nest.proof.problem import Problem
 from mappers.nest.proof.search import Search, Stopped
 
 __all__ = ["OptimalMapper"]
 
+LOCAL = 200_000
+"""Mappings that a local search may cost first where bounds are loose."""
 ROUNDING = 1e-9
 """Share of a value that sums of floating-point numbers may be off by."""
 
@@ -61,6 +65,11 @@ class OptimalMapper:
         search = Search(Problem(layer, arch, rules, objective, self.price), bypass=options.bypass, tolerance=self.tolerance)
         interrupted = False
         try:
+            if search.loose:
+                first = replace(budget, evaluations=min(LOCAL, budget.evaluations or LOCAL))
+                good = LocalNestMapper().map(layer, arch, objective, rules=rules, options=options, budget=first)
+                search.evaluated += good.evaluated
+                search.take(Points.of([good.mapping], arch))
             search.run(budget.spent)
         except Stopped:
             pass

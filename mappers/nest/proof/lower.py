@@ -47,8 +47,11 @@ class Lower:
         """Return the least sums of any mapping, (1, prices), whatever its tiles."""
         return self.of(start(self.problem), -1)
 
-    def of(self, front: Front, level: int) -> Floats:
-        """Return the least sums of partial mappings whose loops up to a level are known, (n, prices)."""
+    def of(self, front: Front, level: int, *, each: bool = True) -> Floats:
+        """Return the least sums of partial mappings whose loops up to a level are known, (n, prices).
+
+        First sums that are not read may be worth more than the least of a flow: with `each`, no flow costs less than nothing.
+        """
         top = self.problem.depth - 1
         total = front.sums - front.credit * self.fanout(level, top)
         moved, once = np.zeros((3, *total.shape)), np.zeros((3, *total.shape))
@@ -57,11 +60,11 @@ class Lower:
             own = front.fills[:, tensor], front.reads[:, tensor]
             for parent, child in self._flows(tensor, level):
                 if child == level != MAC:
-                    moved[tensor] = self._price(tensor, parent, child, level, *own)
-                    once[tensor] = self._price(tensor, parent, child, level, least, least)
+                    moved[tensor] = self._price((tensor, parent, child), level, own, each=each)
+                    once[tensor] = self._price((tensor, parent, child), level, (least, least), each=each)
                 else:
                     words = own if child < level or child == MAC else (least, least)
-                    total += self._price(tensor, parent, child, level, *words)
+                    total += self._price((tensor, parent, child), level, words, each=each)
         if level >= 0 and self.held[level]:
             total += self._one_stays(front, level, moved, once)
         if self.outer is not None and level < top:
@@ -110,16 +113,18 @@ class Lower:
         found = [(at, child_of(self.held, tensor, at)) for at in range(level + 1, top + 1) if tensor in self.held[at]]
         return [pair for pair in found if self.outer is None or pair != (top, top - 1)]
 
-    def _price(self, tensor: int, parent: int, child: int, level: int, fills: Floats, reads: Floats) -> Floats:
-        """Return the least price of one flow, (n, prices)."""
+    def _price(self, flow: tuple[int, int, int], level: int, words: tuple[Floats, Floats], *, each: bool) -> Floats:
+        """Return the least price of one flow, (n, prices); `words` are (fills, reads)."""
+        tensor, parent, child = flow
+        fills, reads = words
         share = self.fanout(max(level, child), parent)
         found = np.empty((len(fills), len(self.problem.prices)))
         for number, price in enumerate(self.problem.prices):
-            each = price.flow(tensor, parent, child)
-            less = self.problem.outputs * each.first * self.fanout(parent, self.problem.depth - 1) if tensor == OUT else 0.0
-            shared = reads / share if each.parent > 0 else reads
-            found[:, number] = shared * each.parent + fills * each.child - less
-        return found
+            one = price.flow(tensor, parent, child)
+            less = self.problem.outputs * one.first * self.fanout(parent, self.problem.depth - 1) if tensor == OUT else 0.0
+            shared = reads / share if one.parent > 0 else reads
+            found[:, number] = shared * one.parent + fills * one.child - less
+        return np.maximum(found, 0) if each else found
 
     def _one_stays(self, front: Front, level: int, moved: Floats, once: Floats) -> Floats:
         """Return the least price of the flows to a level's own tiles: one tensor is fetched once, or the window moves on."""

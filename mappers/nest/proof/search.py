@@ -115,6 +115,24 @@ class Search:
                 self._search(part)
             self.bound = max(self.bound, self.best / (1 + slack))
 
+    @property
+    def loose(self) -> bool:
+        """Whether bounds may be far from what mappings cost, so that they lead to good ones late."""
+        problem = self.problem
+        compressed = any(form.kind != "dense" for level in problem.storage for form in level.formats)
+        return problem.depth > 3 or problem.keeps_nothing or compressed
+
+    def take(self, points: Points) -> None:
+        """Evaluate mappings and remember the best."""
+        figures = evaluate_points(self.problem.layer, self.problem.arch, points, self.problem.rules)
+        values = self.problem.worth(figures.energy_pj, figures.cycles.astype(np.float64))
+        values = np.where(figures.fits, values, np.inf)
+        self.evaluated += len(points)
+        at = int(np.argmin(values))
+        if values[at] < self.best:
+            self.best, self.point = float(values[at]), points[at : at + 1]
+            self.history.append((self.evaluated, self.best))
+
     def _effort(self) -> float:
         """Return how long a proof may take, roughly: the tiles and ways to unroll that could be looked at."""
         tiles = float(len(self.problem.lattice))
@@ -228,16 +246,19 @@ class Search:
         The bound is infinite where the pair is not wanted.
         """
         ways, problem, rest = self.ways[level], self.problem, self._rest(level)
-        base, more = lower.of(front, level - 1), lower.ways(front, level, ways)
+        least = lower.of(front, level - 1)
+        base, more = lower.of(front, level - 1, each=False), lower.ways(front, level, ways)
         able = (ways.used * front.used.max() * rest >= part.least) & (ways.used * front.used.min() <= part.most)
-        hope = problem.value(base.min(axis=0) + more, np.minimum(ways.used * front.used.max() * rest, part.most))
+        hope = problem.value(
+            np.maximum(base.min(axis=0) + more, least.min(axis=0)), np.minimum(ways.used * front.used.max() * rest, part.most)
+        )
         self._tick()
 
         def bound(number: int) -> Floats:
             self._tick()
             now = front.used * ways.used[number]
             wanted = (now * rest >= part.least) & (now <= part.most)
-            value = problem.value(base + more[number], np.minimum(now * rest, part.most))
+            value = problem.value(np.maximum(base + more[number], least), np.minimum(now * rest, part.most))
             return np.where(wanted & (value < self._below()), value, np.inf)
 
         return np.nonzero(able & (hope < self._below()))[0], bound
@@ -302,15 +323,7 @@ class Search:
             part = part[bounds[part] < self._below()]
             if not len(part):
                 return
-            points = self._points(trail[part], held)
-            figures = evaluate_points(self.problem.layer, self.problem.arch, points, self.problem.rules)
-            values = self.problem.worth(figures.energy_pj, figures.cycles.astype(np.float64))
-            values = np.where(figures.fits, values, np.inf)
-            self.evaluated += len(part)
-            at = int(np.argmin(values))
-            if values[at] < self.best:
-                self.best, self.point = float(values[at]), points[at : at + 1]
-                self.history.append((self.evaluated, self.best))
+            self.take(self._points(trail[part], held))
             size = LEAVES
 
     def _points(self, trail: Ints, held: Held) -> Points:
