@@ -58,13 +58,47 @@ def amount(value: float) -> str:
     return f"{value:,.3f}" if abs(value) >= 1 else f"{value:.4g}"
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the hardware that is enough to map layers, and of which no part can be left out or made smaller.
+
+    Attributes
+    ----------
+    fields : tuple of (str, int or bool, int or bool, str)
+        Field, its value, the least with which the layers can be mapped, and the unit.
+    layers : int
+        Layers that were mapped with it to check it.
+    """
+
+    fields: tuple[tuple[str, int, int, str], ...]
+    layers: int
+
+    def __str__(self) -> str:
+        parts = [f"{name} {_said(after)} instead of {_said(before)} {unit}".rstrip() for name, before, after, unit in self.fields]
+        what = "the layer" if self.layers == 1 else f"all {self.layers} layers"
+        return f"smallest change that makes it feasible: {', '.join(parts)} (checked by mapping {what})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        fields = [dict(zip(("field", "before", "after", "unit"), each, strict=True)) for each in self.fields]
+        return {"fields": fields, "layers_checked": self.layers}
+
+
+def _said(value: int) -> str:
+    return str(value).lower() if isinstance(value, bool) else amount(value)
+
+
 class InfeasibleError(SystolithError):
-    """A well-formed request that cannot be met; carries every reason found, and names the first `MOST_NAMED`."""
+    """A well-formed request that cannot be met; carries every reason found, and names the first `MOST_NAMED`.
+
+    Where it is known, it carries and names the smallest change of the hardware that is enough, too.
+    """
 
     exit_code = 1
 
-    def __init__(self, reasons: list[Infeasible]) -> None:
-        self.reasons = reasons
+    def __init__(self, reasons: list[Infeasible], change: Change | None = None) -> None:
+        self.reasons, self.change = reasons, change
         more = len(reasons) - MOST_NAMED
         named = "; ".join(str(reason) for reason in reasons[:MOST_NAMED])
-        super().__init__(f"no valid mapping: {named}" + (f"; and {more} more reasons" if more > 0 else ""))
+        ends = [f"and {more} more reasons"] * (more > 0) + [str(change)] * (change is not None)
+        super().__init__("; ".join([f"no valid mapping: {named}", *ends]))

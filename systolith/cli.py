@@ -83,6 +83,8 @@ def error_dict(error: SystolithError) -> dict[str, Any]:
         data["found"] = repr(error.found)  # type: ignore[attr-defined]
     if isinstance(error, InfeasibleError):
         data["reasons"] = [reason.to_dict() for reason in error.reasons]
+        if error.change is not None:
+            data["change"] = error.change.to_dict()
     return data
 
 
