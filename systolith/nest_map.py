@@ -11,7 +11,7 @@ from dataflows.errors import SpecError
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.rules import Rules
 from dataflows.workload import Network
-from systolith import console, pictures
+from systolith import console, map_charts, pictures
 
 if TYPE_CHECKING:
     from dataflows.picture.model import Picture
@@ -101,8 +101,8 @@ def draw(found: NestNetwork, arch: Architecture) -> list[Picture]:
 
 
 def write(found: NestNetwork, arch: Architecture, path: Path) -> None:
-    """Write the page with a picture of every layer's nest."""
-    pictures.write(path, _title(found), KEYS, found.to_dict()["layers"], draw(found, arch))
+    """Write the page with charts and a picture of every layer's nest."""
+    pictures.write(path, _title(found), KEYS, found.to_dict()["layers"], draw(found, arch), map_charts.of_nests(found, arch))
 
 
 def show(found: NestNetwork, arch: Architecture) -> None:

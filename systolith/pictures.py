@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dataflows.nest.architecture import Architecture
     from dataflows.tiling import Tiling
     from dataflows.workload import Layer
+    from systolith.map_charts import Chart
 
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Also write the loop nests and the table as one HTML page.")
@@ -60,7 +61,10 @@ def timeloop(
     return [picture(by_name[row["layer"]], arch, mappings[row["layer"]], row) for row in results]
 
 
-def write(path: Path, title: str, keys: Sequence[str], results: Sequence[dict[str, Any]], drawn: Iterable[Picture]) -> None:
+def write(
+    path: Path, title: str, keys: Sequence[str], results: Sequence[dict[str, Any]], drawn: Iterable[Picture],
+    charts: Iterable[Chart] = (),
+) -> None:  # fmt: skip
     """Write the page; the table has one row per result.
 
     Raises
@@ -75,7 +79,9 @@ def write(path: Path, title: str, keys: Sequence[str], results: Sequence[dict[st
     sources = sorted({str(row["technology"]) for row in results if row.get("technology")})
     note = f"Energy from: {'; '.join(sources)}." if sources else ""
     try:
-        path.write_text(page(title, [HEADS.get(key, key.replace("_", " ")) for key in keys], rows, drawn, note), encoding="utf-8")
+        heads = [HEADS.get(key, key.replace("_", " ")) for key in keys]
+        figures = [(chart.title, chart.svg, chart.caption) for chart in charts]
+        path.write_text(page(title, heads, rows, drawn, note, figures), encoding="utf-8")
     except OSError as error:
         raise SpecError("--html", str(path), "a file that can be written", error.strerror or "check the path") from None
     console.say(f"wrote {path}")

@@ -13,7 +13,10 @@ NAMES = {"W": "weights", "I": "inputs", "O": "outputs"}
 TABLE = Sequence[Sequence[str]]
 
 
-def page(title: str, columns: Sequence[str], rows: TABLE, pictures: Iterable[Picture], note: str = "") -> str:
+def page(
+    title: str, columns: Sequence[str], rows: TABLE, pictures: Iterable[Picture], note: str = "",
+    charts: Iterable[tuple[str, str, str]] = (),
+) -> str:  # fmt: skip
     """Return a self-contained page.
 
     Parameters
@@ -26,16 +29,21 @@ def page(title: str, columns: Sequence[str], rows: TABLE, pictures: Iterable[Pic
         Nests, drawn one below the other.
     note : str
         What the figures come from, at the foot.
+    charts : iterable of (str, str, str)
+        Title, ``<svg>`` element and caption of each, before the nests.
     """
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
     drawn = list(pictures)
     sections = "".join(f"<section>{fragment(each, title=len(drawn) > 1)}</section>\n" for each in drawn)
+    figures = "".join(
+        f"<h2>{escape(name)}</h2>\n<figure>{svg}<figcaption>{escape(text)}</figcaption></figure>\n" for name, svg, text in charts
+    )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{PAGE}{STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
-        f'<div class="wide"><table class="cost">\n<tr>{head}</tr>\n{body}</table></div>\n'
+        f'<div class="wide"><table class="cost">\n<tr>{head}</tr>\n{body}</table></div>\n{figures}'
         f"{'<h2>Loop nests</h2>' if drawn else ''}\n{sections}<footer>{escape(note)}</footer>\n</body>\n</html>\n"
     )
 

@@ -56,6 +56,9 @@ h1 {{ font-size: 1.4rem; margin: 0 0 .8rem; }} h2 {{ font-size: 1.1rem; margin: 
 .cost {{ border-collapse: collapse; font-size: .88rem; }}
 .cost th, .cost td {{ padding: .22rem .8rem .22rem 0; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--rule); font-variant-numeric: tabular-nums; }}
+figure {{ margin: .4rem 0 1rem; }} figure svg {{ width: 100%; height: auto; display: block; }}
+figcaption {{ color: var(--faint); font-size: .84rem; max-width: 54rem; }}
+@media (prefers-color-scheme: dark) {{ figure svg {{ background: #fff; border-radius: .5rem; padding: .4rem; }} }}
 .cost th {{ color: var(--faint); font-weight: 600; }} .cost th:first-child, .cost td:first-child {{ text-align: left; }}
 """
 """For a page of nothing but pictures and their costs."""

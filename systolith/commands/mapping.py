@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ from dataflows.errors import SpecError
 from dataflows.picture.model import Picture
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.workload import Network
-from systolith import console, pictures, specs, system_map, system_spec
+from systolith import console, explanation, map_charts, pictures, specs, system_map, system_spec
 from systolith.commands.common import ArchOption, Json, NetworkArgument, Seed, emit_json
 
 if TYPE_CHECKING:
@@ -85,42 +85,67 @@ def map_command(
     bypass: Bypass = None,
     padded: Padded = False,
     workers: Workers = None,
+    explain: explanation.Explain = False,
     html: pictures.Html = None,
     json: Json = False,
     seed: Seed = 0,
 ) -> None:
     """Find the best mapping of every layer; cycles are those of the exact schedule. Ctrl-C shows the best so far."""
-    from mappers.base import native_cycles
-    from mappers.network import map_network
     from systolith import exchange, nest_map, nest_spec
     from systolith.exchange import network as find
 
     notes: exchange.Heard = []
+    wanted = _Wanted(html, json, seed, explain)
     if (nest := nest_spec.find(arch, exchange.names_of(exchange.workload(network)), notes)) is not None:
         which = (mapper or MapperName.optimal).value
         kind = nest_spec.rules(rules), bypass is not False, padded
         asked = nest_map.Request(which, objective.value, *kind, seconds, seed, workers or 1)
-        _map_nests(only(find(network, notes), layer), nest, asked, html, json)
+        _map_nests(only(find(network, notes), layer), nest, asked, wanted)
         return
     _only_nests({"--rules": rules, "--bypass": bypass, "--padded": padded or None, "--workers": workers})
     if (system := system_spec.find(arch)) is not None:
+        if explain:
+            allowed = "an accelerator of this suite or an architecture of mode timeloop"
+            raise SpecError("--explain", f"system {arch}", allowed, "leave it out")
         _map_on_system(only(find(network), layer), system, mapper or MapperName.search, objective, html, json, seed)
         return
-    chosen = make(mapper or MapperName.optimal, seconds)
-    acc = specs.accelerator(arch)
-    net = only(find(network), layer)
-    with console.progress(f"map {net.name}") as tick:
+    which, acc = mapper or MapperName.optimal, specs.accelerator(arch)
+    _map_on_machine(only(find(network), layer), acc, which, objective, seconds, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is wanted beside the mapping: a page, JSON, and why it is the best."""
+
+    html: Path | None
+    json: bool
+    seed: int
+    explain: bool
+
+
+def _map_on_machine(
+    net: Network, acc: Accelerator, mapper: MapperName, objective: Objective, seconds: float | None, wanted: _Wanted
+) -> None:
+    from mappers.base import native_cycles
+    from mappers.explain.lacking import machine_change
+    from mappers.network import map_network
+
+    chosen, layers = make(mapper, seconds), [layer for layer, _ in net.distinct()]
+    if wanted.explain:
+        explanation.check(len(layers), mapper)
+    with explanation.naming_change(lambda: machine_change(layers, acc)), console.progress(f"map {net.name}") as tick:
         tick(0, 1, f"map {net.name}")
-        mapped = map_network(net, acc, chosen, objective.value, seed, exact_cycles=native_cycles)
+        mapped = map_network(net, acc, chosen, objective.value, wanted.seed, exact_cycles=native_cycles)
     if mapped.interrupted:
         console.say("interrupted: these are the best mappings so far")
     data = mapped.to_dict(acc)
+    why = explanation.of_machine(mapped, acc, seconds) if wanted.explain else None
     title = f"{net.name} on {acc.name}, by {objective.value}"
-    drawn = [_draw(each, acc) for each in mapped.layers] if html or len(mapped.layers) == 1 else []
-    if html:
-        pictures.write(html, title, KEYS, data["layers"], drawn)
-    if json:
-        emit_json(data, seed)
+    drawn = [_draw(each, acc) for each in mapped.layers] if wanted.html or len(mapped.layers) == 1 else []
+    if wanted.html:
+        pictures.write(wanted.html, title, KEYS, data["layers"], drawn, map_charts.of_machine(mapped, acc))
+    if wanted.json:
+        emit_json(data if why is None else {**data, "explain": why.to_dict()}, wanted.seed)
         return
     console.show_table(title, KEYS, ([row[key] for key in KEYS] for row in data["layers"]))
     total = data["total"]
@@ -132,6 +157,9 @@ def map_command(
     if len(drawn) == 1:
         console.show("")
         pictures.show(drawn[0])
+    if why is not None:
+        console.show("")
+        explanation.show(why)
 
 
 def _map_on_system(
@@ -146,16 +174,26 @@ def _map_on_system(
         system_map.show(data)
 
 
-def _map_nests(net: Network, arch: Architecture, asked: nest_map.Request, html: Path | None, json: bool) -> None:
+def _map_nests(net: Network, arch: Architecture, asked: nest_map.Request, wanted: _Wanted) -> None:
+    from mappers.explain.lacking import nest_change
+    from mappers.nest.base import Options
     from systolith import nest_map
 
-    found = nest_map.mapped(net, arch, asked)
-    if html:
-        nest_map.write(found, arch, html)
-    if json:
-        emit_json(found.to_dict(), asked.seed)
-    else:
-        nest_map.show(found, arch)
+    layers, options = [layer for layer, _ in net.distinct()], Options(asked.bypass)
+    if wanted.explain:
+        explanation.check(len(layers), asked.mapper)
+    with explanation.naming_change(lambda: nest_change(layers, arch, asked.rules, options)):
+        found = nest_map.mapped(net, arch, asked)
+    why = explanation.of_nest(found, arch, asked) if wanted.explain else None
+    if wanted.html:
+        nest_map.write(found, arch, wanted.html)
+    if wanted.json:
+        emit_json(found.to_dict() if why is None else {**found.to_dict(), "explain": why.to_dict()}, asked.seed)
+        return
+    nest_map.show(found, arch)
+    if why is not None:
+        console.show("")
+        explanation.show(why)
 
 
 def _only_nests(given: dict[str, object]) -> None:

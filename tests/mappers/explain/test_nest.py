@@ -49,9 +49,8 @@ def shallow(rng: random.Random) -> Architecture:
     levels = []
     for number, pj in enumerate((100.0, 5.0, 1.0)):
         held = ALL if number < 2 else frozenset(rng.sample(TENSORS, 2))
-        level = StorageLevel(
-            f"m{number}", held, (pj,) * 3, (pj,) * 3, capacity_bits=8 * rng.choice((4, 8, 48)) if number else None
-        )
+        size = 8 * rng.choice((4, 8, 48)) if number else None
+        level = StorageLevel(f"m{number}", held, priced(pj), priced(pj), capacity_bits=size)
         if rng.random() < 0.5:
             level = replace(level, bandwidth=rng.choice((0.5, 1.0, 2.0)))
         levels.append(replace(level, fanout=Fanout((Axis("rows", rng.choice((2, 3))),)) if number else Fanout()))
