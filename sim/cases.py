@@ -14,6 +14,7 @@ from dataflows.tiling import OUTER_DIMS, Blocking, Tiling, violations
 from dataflows.workload import Layer, Op
 from sim.golden.activations import ACTIVATIONS, activation_table
 from sim.tensors import LayerTensors, random_tensors
+from sim.ties import at_ties
 
 TRIES = 200
 MOST_MACS = 150_000
@@ -44,6 +45,8 @@ def random_cases(acc: Accelerator, number: int, seed: int) -> list[LayerCase]:
         layer, tiling = _draw(acc, kind, rng)
         tensors = random_tensors(layer, rng, acc_bits=acc.array.acc_bits)
         tensors = finished(tensors, acc, np.random.default_rng((seed, index)))
+        if kind == "gemv":  # an output per channel, so each can lie on an edge
+            tensors = at_ties(layer, tensors, np.random.default_rng((seed, index)), acc_bits=acc.array.acc_bits)
         cases.append(LayerCase(f"{index}_{kind}", layer, tiling, tensors))
     return cases
 

@@ -17,11 +17,16 @@ from dataflows.tiling import Blocking, Tiling, violations
 from dataflows.workload import Layer
 from sim.cases import LayerCase, finished
 from sim.tensors import random_tensors
+from sim.ties import at_ties
 
 __all__ = ["large_cases", "with_large_buffers"]
 
 SIDE, LINE, TAPS, TILES = 181, 32768, 255, (0x1555, 0x0AAA)
-"""Rows and columns of a plane that fills an accumulator; a line of its words; the longest filter; tiles of a loop."""
+"""Rows and columns of a plane that fills an accumulator; a line of its words; the longest filter; tiles of a loop.
+
+A power of two has one bit and lasts an even number of cycles, in which a register that flips all the time is right in the
+end: where it matters there is one word less, too.
+"""
 
 
 def with_large_buffers(acc: Accelerator) -> Accelerator:
@@ -36,8 +41,10 @@ def large_cases(acc: Accelerator, seed: int) -> list[LayerCase]:
     found = []
     for name, layer, tiling in _layers(acc, bits):
         if not violations(layer, acc, tiling):
-            tensors = random_tensors(layer, rng, acc_bits=acc.array.acc_bits)
-            found.append(LayerCase(name, layer, tiling, finished(tensors, acc, rng)))
+            tensors = finished(random_tensors(layer, rng, acc_bits=acc.array.acc_bits), acc, rng)
+            if layer.N == layer.P == layer.Q == 1:
+                tensors = at_ties(layer, tensors, rng, acc_bits=acc.array.acc_bits)
+            found.append(LayerCase(name, layer, tiling, tensors))
     return found
 
 
@@ -53,13 +60,21 @@ def _layers(acc: Accelerator, bits: dict[str, Any]) -> Iterator[tuple[str, Layer
     yield conv("tall filter", H=3, R=TAPS, padding=(200, 0, 54, 0))
     yield conv("far columns", W=511, S=2, dilation=TAPS, stride=TAPS)
     yield conv("far rows", H=1021, R=3, dilation=TAPS, stride=TAPS)
+    # The first row is as far above the image, in words, as an address can be.
+    yield conv("far above", W=514, R=2, dilation=(TAPS, 1), padding=(TAPS, 1, 0, 0))
+    # The last tiles lie in the padding alone.
+    yield conv("behind a row", Tiling(1, 1, 1, 51), W=65280, padding=(0, 0, 0, TAPS))
+    yield conv("behind a column", Tiling(1, 1, 51, 1), H=65280, padding=(0, 0, TAPS, 0))
     yield conv("many filters", K=256 * cols, W=2)
+    yield conv("many filters less one block", K=255 * cols)
     yield conv("many groups", G=256, K=256, C=256, W=3)
     yield conv("many channels", C=16383 * rows)
     yield conv("two planes", C=2 * rows, H=SIDE, W=SIDE)
-    yield conv("two planes out", Tiling(1, 1, SIDE, SIDE), K=2 * cols, H=SIDE, W=SIDE)
-    yield conv("two tall planes", C=2 * rows, H=LINE)
-    yield conv("two long planes", C=2 * rows, W=LINE)
+    yield conv("three planes out", Tiling(1, 1, SIDE, SIDE), K=3 * cols, H=SIDE, W=SIDE)
+    yield conv("three planes of a tile out", Tiling(3, 1, 86, 127), K=3 * cols, H=86, W=127)
+    for line in (LINE, LINE - 1):
+        yield conv(f"two planes of {line} rows", C=2 * rows, H=line)
+        yield conv(f"two planes of {line} columns", C=2 * rows, W=line)
     yield conv("long line", Tiling(1, 1, 1, LINE), W=65534, S=2, padding=(0, 1, 0, 0))
     yield conv("tall line", Tiling(1, 1, LINE, 1), H=65534, R=2, padding=(1, 0, 0, 0))
     yield conv("edges", H=90, W=90, R=3, S=3, padding=1)

@@ -80,13 +80,17 @@ class Prover:
 
     def ask(self, mutant: Mutant) -> Verdict:
         """Return ``equivalent``, ``survived`` or ``unknown``, and why; ``unknown`` too if a tool fails."""
+        if not self._reach.changes(mutant):
+            return Verdict(mutant, "equivalent", "the pin is that constant anyway")
         if not self._reach.matters(mutant):
             return Verdict(mutant, "equivalent", "no path to an output")
         said = []
         levels = self.levels(mutant.cell)
-        # First the module itself with all parts in it taken out, then with the small ones in it, then what is round it, but
-        # not the whole design, which is too large to learn anything in minutes.
-        tries = [(*levels[0], True), *((module, cell, False) for module, cell in levels[:1] + levels[1:2][: len(levels) > 2])]
+        # First the module itself with all parts in it taken out, then with the small ones in it, then what is round it. The
+        # whole design is too large to learn anything in minutes: of it only what is between the parts, with constants in it.
+        inner = levels[:2] if len(levels) > 2 else levels[:1]
+        tries = [(*levels[0], True), *((module, cell, False) for module, cell in inner)]
+        tries += [(*levels[1], True)] if len(levels) == 2 else []
         for module, cell, alone_ in tries:
             if alone_ and not self.parts[module]:
                 continue
@@ -105,11 +109,10 @@ class Prover:
         return Reach(self.drawn)
 
     def _outside(self, module: str, cell: str, everything: bool) -> tuple[str, ...]:
-        """Return the modules below `module` to take out: all; or black boxes and what multiplies, unless round `cell`."""
-        below = self._below(module)
+        """Return the modules below `module` to take out, none round `cell`: all; or black boxes and what multiplies."""
         around = {name for name, _ in self.levels(cell)}
         return tuple(
-            sorted(name for name in below if everything or name in self._boxes or (self._heavy(name) and name not in around))
+            sorted(name for name in self._below(module) - around if everything or name in self._boxes or self._heavy(name))
         )
 
     def _below(self, module: str) -> set[str]:
@@ -165,7 +168,9 @@ class Prover:
         """
         keep = [f"setattr -mod -set keep_hierarchy 1 {name}" for name in outside]
         script = ["read_rtlil parts.il", f"hierarchy -top {module}", *keep, "flatten", "opt_clean -purge", commands]
-        script += [*(["expose -evert", f"delete {module} %n"] if outside else []), *_MAP]
+        # A named wire would become an output too, and a register that differs without anybody noticing would be told apart.
+        taken_out = [f"rename -hide {module}/w:*", "expose -evert", f"delete {module} %n"]
+        script += [*(taken_out if outside else []), *_MAP]
         with tempfile.TemporaryDirectory(prefix="systolith-") as folder:
             room = Path(folder)
             (room / "parts.il").write_text(self.drawn.parts, encoding="utf-8")

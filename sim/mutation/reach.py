@@ -39,6 +39,13 @@ class Reach:
         self.cells: dict[str, Any] = module["cells"]
         self.ports: dict[str, Any] = module["ports"]
 
+    def changes(self, mutant: Mutant) -> bool:
+        """Whether the mutant's pin ever is what it would not be anyway: not if it is tied to that constant already."""
+        nets = self.cells[mutant.cell.removeprefix("\\")]["connections"][mutant.port]
+        if mutant.mode.startswith("const"):
+            return nets[mutant.bit] != mutant.mode[-1]
+        return not mutant.mode.startswith("cnot") or nets[mutant.other] not in {"0", "1"} - {mutant.mode[-1]}
+
     def matters(self, mutant: Mutant) -> bool:
         """Whether there is a path from the mutant's pin to an output."""
         cell = self.cells[mutant.cell.removeprefix("\\")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflows.arch import Accelerator, Array, Memory
+from dataflows.arch import Accelerator, Array, Dataflow, Memory
 from dataflows.schedule import schedule
 from sim.large import large_cases, with_large_buffers
 from sim.verify import verify_layers
@@ -16,14 +16,14 @@ def small() -> Accelerator:
 
 def test_all_cases_fit_the_largest_buffers_and_few_the_others():
     names = [case.name for case in large_cases(with_large_buffers(small()), 1)]
-    assert len(names) == len(set(names)) == 31
+    assert len(names) == len(set(names)) == 38
     assert {case.name for case in large_cases(small(), 1)} < set(names)
 
 
 @pytest.mark.rtl
 @pytest.mark.nightly
 @pytest.mark.parametrize("dataflow", ["ws", "os"])
-def test_large_layers_equal_golden_and_schedule(dataflow: str):
+def test_large_layers_equal_golden_and_schedule(dataflow: Dataflow):
     acc = with_large_buffers(Accelerator("large", Array(4, 4, dataflow), Memory(), post_lanes=2))
     cases = large_cases(acc, 1)
     report = verify_layers(acc, cases)

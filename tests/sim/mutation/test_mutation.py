@@ -12,11 +12,12 @@ from amaranth.lib.wiring import In, Out
 
 from benchmarks.mutation_page import page
 from dataflows.errors import CheckFailed, SpecError
-from rtl.library import Modules
+from rtl.library import Modules, place
 from sim.mutation.arrays import array_mutants, passes, run_mutants
 from sim.mutation.designs import ARRAYS
 from sim.mutation.equivalence import Prover
 from sim.mutation.mutants import SELECT, Mutants, draw
+from sim.mutation.reach import Reach
 from sim.mutation.verdict import EVERY, Verdict, order, verdicts
 
 
@@ -35,6 +36,35 @@ class Counting(wiring.Component):
             m.d.sync += [count.eq(following), twin.eq(following)]
             with m.If(count == 9):
                 m.d.sync += [count.eq(0), twin.eq(0)]
+        return m
+
+
+class Product(wiring.Component):
+    """A part too large for the prover."""
+
+    def __init__(self) -> None:
+        super().__init__({"a": In(8), "b": In(8), "y": Out(16)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.y.eq(self.a * self.b)
+        return m
+
+
+class Masked(wiring.Component):
+    """Something named that goes nowhere, in front of a part that multiplies, and pins that are constants."""
+
+    def __init__(self, modules: Modules) -> None:
+        self.modules = modules
+        super().__init__({"a": In(8), "b": In(8), "y": Out(16)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        product = place(self.modules, m, "product", "product", Product)
+        unseen, kept = Signal(8), Signal(8)
+        m.d.comb += [kept.eq((unseen ^ self.b) & (unseen & ~unseen)), self.y.eq(product.y + 5)]
+        m.d.comb += [product.a.eq(self.a | kept), product.b.eq(self.b)]
+        m.d.sync += unseen.eq(self.a)
         return m
 
 
@@ -78,6 +108,23 @@ def test_the_prover_tells_equivalent_mutants_from_others():
             assert said[mutant.number].status == "survived", mutant
         if mutant.wire.startswith("twin[") and not mutant.wire.startswith("twin[3") and mutant.port == "Q" and mutant.other < 0:
             assert said[mutant.number].status == "equivalent", mutant
+
+
+def test_the_prover_compares_ports_alone_and_knows_constants():
+    modules = Modules(source=True)
+    modules.add("masked", Masked(modules))
+    found = draw(modules, "masked", 300, 3)
+    prover, reach = Prover(found), Reach(found)
+    register = [mutant for mutant in found.mutants if mutant.port in ("D", "Q")][:3]
+    assert register
+    assert {prover.ask(mutant).status for mutant in register} == {"equivalent"}, "named, but no port"
+    (adder,) = (name for name, cell in reach.cells.items() if cell["type"] == "$add")
+    pins = reach.cells[adder]["connections"]["B"]
+    assert pins[:2] == ["1", "0"], "5 is added"
+    pin = replace(register[0], cell=f"\\{adder}", port="B", bit=0)
+    assert [reach.changes(replace(pin, mode=mode)) for mode in ("const1", "const0", "inv")] == [False, True, True]
+    assert [reach.changes(replace(pin, mode=mode, other=1)) for mode in ("cnot0", "cnot1")] == [True, False]
+    assert prover.ask(replace(pin, mode="const1")).how == "the pin is that constant anyway"
 
 
 def test_an_unmutated_design_that_fails_voids_all_verdicts():
