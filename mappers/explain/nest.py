@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import evaluate
@@ -104,7 +104,8 @@ class _Again:
         if kept <= floor * (1 + TINY):
             return Worth(what, step, before, after, unit, base.value, kept, kept, kept)
         budget = Budget(self.seconds, EVALUATIONS)
-        found = self.mapper.map(layer, arch, objective, rules=self.rules, options=self.options, budget=budget)
+        mapper = replace(self.mapper, start=base.mapping)
+        found = mapper.map(layer, arch, objective, rules=self.rules, options=self.options, budget=budget)
         self.interrupted |= found.interrupted
         value = min(kept, found.value)
         lower = min(value, max(floor, value if found.gap == 0 else found.bound or 0.0))

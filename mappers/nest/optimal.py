@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dataflows.errors import SpecError
+from dataflows.mapping import Mapping
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import evaluate
 from dataflows.nest.points import Points
@@ -40,10 +41,13 @@ class OptimalMapper:
         Gap at which to stop: 0.01 accepts a mapping that is proved to be within 1 %.
     price : float or None
         pJ per cycle: energy plus price times cycles is minimised, whatever the objective; `bound` then is of that sum.
+    start : Mapping or None
+        A good mapping that is known already, such as the best on similar hardware; it takes the place of the local search.
     """
 
     tolerance: float = 0.0
     price: float | None = None
+    start: Mapping | None = None
     name: str = "optimal"
 
     def map(
@@ -65,7 +69,9 @@ class OptimalMapper:
         search = Search(Problem(layer, arch, rules, objective, self.price), bypass=options.bypass, tolerance=self.tolerance)
         interrupted = False
         try:
-            if search.loose:
+            if self.start is not None:
+                search.take(Points.of([self.start], arch))
+            elif search.loose:
                 first = replace(budget, evaluations=min(LOCAL, budget.evaluations or LOCAL))
                 good = LocalNestMapper().map(layer, arch, objective, rules=rules, options=options, budget=first)
                 search.evaluated += good.evaluated
