@@ -109,11 +109,13 @@ def _why(found: Explanation) -> Iterator[str]:
     else:
         share = found.work / found.cycles
         yield f"cycles: {found.cycles:,}; all multipliers at work in every cycle would take {found.work:,} ({share:.1%})"
-    yield f"busiest: {_limit(found.bound)}"
+    first, *others = sorted(found.times, key=lambda name: name != found.bound)
+    busy = [first, *(name for name in others if found.times[name] == found.times[first])]
+    yield f"busiest: {' and '.join(_limit(name) for name in busy)}"
 
 
 def _limit(name: str) -> str:
-    return "the multipliers" if name == "compute" else f"{name}, in its {'filling' if name.startswith('fill of') else 'port'}"
+    return "the multipliers" if name == "compute" else name if name.startswith("fill of") else f"the port of {name}"
 
 
 def _room(room: Room, found: Explanation) -> tuple[object, ...]:
@@ -158,14 +160,13 @@ def _verdict(found: Explanation) -> Iterator[str]:
     if found.interrupted:
         yield "interrupted: not every step was looked at"
     if found.exhausted:
-        free = "with no limit on any memory or port " if found.ceiling is not None else ""
-        steps = "" if found.ceiling is not None else "by any of these steps "
-        yield f"nothing more can be bought {steps}with memory or bandwidth: {free}the least {title} is the same"
+        how = "by any of these steps" if found.ceiling is None else "even with no limit on any of them"
+        yield f"nothing more can be bought with memory or bandwidth: {title} would stay the same, {how}"
         return
     if found.pays:
-        best = found.pays[0]
-        to = "no limit" if best.after is None else f"{amount(best.after)} {best.unit}"
-        yield f"what binds: {', '.join(found.binding)}; most is saved by {best.field} of {to}: {_share(best.worth)}"
+        best = next((each for each in found.pays if each.after is not None), found.pays[0])
+        step = "without limit" if best.after is None else f"of {amount(best.after)} {best.unit}"
+        yield f"what binds: {', '.join(found.binding)}; the step that saves most: {best.field} {step}, {_share(best.worth)}"
     elif found.ceiling is None:
         yield "none of these steps is worth its cost"
     else:

@@ -34,22 +34,30 @@ def rooms(layer: Layer, arch: Architecture, mapping: Mapping, objective: Objecti
         if level.capacity_bits is None:
             continue
         bits = [level.copies * each for each in tile_bits(nest, counts, rules, len(arch.levels) - 1 - at)]
-        larger = tuple(_larger(layer, arch, mapping, at, objective, rules))
+        near, held = _larger(layer, arch, mapping, at, objective, rules), _held(mapping, arch, at)
         if isinstance(level.capacity_bits, tuple):
             for tensor, used, size in zip(TENSORS, bits, level.capacity_bits, strict=True):
                 if size is not None and tensor in level.holds:
-                    found.append(Room(f"{level.name}.{tensor}", used, size, "bits", larger))
+                    own = RELEVANT[tensor] if tensor in held else frozenset()
+                    found.append(
+                        Room(f"{level.name}.{tensor}", used, size, "bits", tuple(near[dim] for dim in near if dim in own))
+                    )
         else:
-            found.append(Room(level.name, sum(bits), level.capacity_bits, "bits", larger))
+            found.append(Room(level.name, sum(bits), level.capacity_bits, "bits", tuple(near.values())))
     return tuple(found)
+
+
+def _held(mapping: Mapping, arch: Architecture, at: int) -> frozenset[str]:
+    said = resident(mapping.levels[at].name)
+    return said.of(arch.levels[at].holds) if said else arch.levels[at].holds
 
 
 def _larger(
     layer: Layer, arch: Architecture, mapping: Mapping, at: int, objective: Objective, rules: Rules
-) -> list[Larger]:  # fmt: skip
-    said = resident(mapping.levels[at].name)
-    held = said.of(arch.levels[at].holds) if said else arch.levels[at].holds
-    found = []
+) -> dict[str, Larger]:  # fmt: skip
+    """Return the neighbours by the dimension that is larger, of those that tensors at the level depend on."""
+    held = _held(mapping, arch, at)
+    found = {}
     for dim in DIMS:
         if not any(dim in RELEVANT[tensor] for tensor in held):
             continue
@@ -61,9 +69,9 @@ def _larger(
         try:
             cost = evaluate(layer, arch, moved, rules)
         except InfeasibleError as error:
-            found.append(Larger(change, tuple(error.reasons), None))
+            found[dim] = Larger(change, tuple(error.reasons), None)
         else:
-            found.append(Larger(change, (), objective_value(objective, cost.energy_pj, cost.cycles)))
+            found[dim] = Larger(change, (), objective_value(objective, cost.energy_pj, cost.cycles))
     return found
 
 

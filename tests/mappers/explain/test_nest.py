@@ -6,6 +6,7 @@ import itertools
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dataflows.feasible import InfeasibleError
@@ -82,6 +83,28 @@ def test_buying_is_never_worth_less_than_nothing_and_never_more_than_no_limit(se
     if found.exhausted:
         assert not found.pays
         assert OptimalMapper().map(layer, unlimited(arch), objective, rules=rules).value >= result.value * (1 - TINY)
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_worth_is_that_of_the_best_of_all_mappings(seed):
+    rng = random.Random(seed)
+    layer = Layer("tiny", K=4, C=2, P=3, Q=1, R=1, S=1, H=3, W=1)
+    arch = replace(shallow(rng), leakage_pj=0.0)
+
+    def least(there: Architecture) -> float:
+        found = np.inf
+        for points in NestSpace(layer, there).all():
+            figures = evaluate_points(layer, there, points, Rules())
+            found = min(found, np.where(figures.fits, figures.energy_pj * figures.cycles, np.inf).min())
+        return float(found)
+
+    found = explained(arch, "edp", layer)
+    assert found.value == pytest.approx(least(arch))
+    assert found.worths
+    turned = {knob.field: knob.turned for knob in knobs(arch)}
+    for worth in found.worths:
+        assert worth.value == pytest.approx(least(turned[worth.field](worth.after))), (worth.field, worth.step)
+        assert worth.worth == pytest.approx(1 - worth.value / found.value, abs=1e-9)
 
 
 def test_a_small_buffer_binds_the_energy_and_the_step_that_holds_a_tensor_is_found():
