@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 from dataflows.errors import SystolithError
 from dataflows.feasible import InfeasibleError
 from systolith import console
+from systolith.commands import compare, convert, cost, explore, generate, listing, mapping, report, synthesize, verify
 from systolith.commands import compile as compile_
-from systolith.commands import convert, cost, explore, generate, listing, mapping, report, synthesize, verify
 from systolith.commands.common import INTERRUPTED
 from systolith.usage import usage
 
@@ -115,6 +115,7 @@ app = typer.Typer(
 app.command("explore")(explore.explore)
 app.command("map")(mapping.map_command)
 app.command("cost")(cost.cost)
+app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
 app.command("generate")(generate.generate)
 app.command("verify")(verify.verify)
