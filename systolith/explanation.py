@@ -98,7 +98,7 @@ def _why(found: Explanation) -> Iterator[str]:
     proof = found.proof
     yield f"why this mapping of {found.layer}, by {TITLES[found.objective]}"
     looked = f"{proof.evaluated:,} mappings or sets of mappings looked at"
-    space = f"a space of {_size(proof.space)}" + (" that fit" if found.ceiling is None else "")
+    space = f"a space of {_size(proof.space)}" + (" that fit" if proof.fitting else "")
     if proof.gap == 0:
         yield f"proof: no mapping in {space} has less than {_figure(found.value)}; {looked}"
     else:
@@ -159,6 +159,8 @@ def _verdict(found: Explanation) -> Iterator[str]:
     title = TITLES[found.objective]
     if found.interrupted:
         yield "interrupted: not every step was looked at"
+        if not found.worths:
+            return
     if found.exhausted:
         how = "by any of these steps" if found.ceiling is None else "even with no limit on any of them"
         yield f"nothing more can be bought with memory or bandwidth: {title} would stay the same, {how}"

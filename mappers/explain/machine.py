@@ -45,25 +45,34 @@ def explain_machine(
         Told (done, total, text).
     """
     mapper, tick = mapper or OptimalMapper(), progress or (lambda _done, _total, _text: None)
-    again, asked, worths = _Again(result, mapper, result.interrupted), steps(acc), list[Worth]()
+    again, worths = _Again(result, mapper, result.interrupted), list[Worth]()
+    try:
+        _steps(again, acc, worths, tick)
+    except KeyboardInterrupt:
+        again.interrupted = True
+    layer, gap, objective = result.layer, result.gap or 0.0, result.objective
+    busy = bound(layer, acc, result.tiling, count(layer, acc, result.tiling, program_beats(acc)))
+    times = {"compute": busy.compute, "scale_buffer": busy.post, "dram": busy.dram}
+    return Explanation(
+        layer.name, objective, result.value, result.cost.latency_cycles, math.ceil(result.cost.macs / acc.array.macs),
+        busy.binds, times, Proof(float(tilings(layer, acc)), True, result.evaluated, result.value / (1 + gap), gap),
+        rooms(layer, acc, result.tiling, lambda tiling: _value(layer, acc, tiling, objective)), None, tuple(worths),
+        again.interrupted,
+    )  # fmt: skip
+
+
+def _steps(again: _Again, acc: Accelerator, worths: list[Worth], tick: Progress) -> None:
+    """Append what all steps are worth, until Ctrl-C."""
+    asked = steps(acc)
     for done, step in enumerate(asked):
         if again.interrupted:
-            break
+            return
         tick(done, len(asked), f"explain: {step.field}")
         worth = again.on(step)
         first = worth.by_mapping > TINY and not any(each.field == step.field and each.by_mapping > TINY for each in worths)
         if first and step.unit == "words" and (least := _least(again, acc, step)) is not None:
             worths.append(least)
         worths.append(worth)
-    layer, gap, objective = result.layer, result.gap or 0.0, result.objective
-    busy = bound(layer, acc, result.tiling, count(layer, acc, result.tiling, program_beats(acc)))
-    times = {"compute": busy.compute, "scale_buffer": busy.post, "dram": busy.dram}
-    return Explanation(
-        layer.name, objective, result.value, result.cost.latency_cycles, math.ceil(result.cost.macs / acc.array.macs),
-        busy.binds, times, Proof(float(tilings(layer, acc)), result.evaluated, result.value / (1 + gap), gap),
-        rooms(layer, acc, result.tiling, lambda tiling: _value(layer, acc, tiling, objective)), None, tuple(worths),
-        again.interrupted,
-    )  # fmt: skip
 
 
 def _least(again: _Again, acc: Accelerator, step: Step) -> Worth | None:

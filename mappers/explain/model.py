@@ -144,7 +144,9 @@ class Proof:
     Attributes
     ----------
     space : float
-        Mappings in the space, whether or not they fit.
+        Mappings in the space.
+    fitting : bool
+        Whether these are only mappings that fit.
     evaluated : int
         Mappings, and sets of mappings, looked at.
     lower : float
@@ -154,6 +156,7 @@ class Proof:
     """
 
     space: float
+    fitting: bool
     evaluated: int
     lower: float
     gap: float
@@ -161,8 +164,8 @@ class Proof:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary."""
         return {
-            "space": self.space, "evaluated": self.evaluated, "lower_bound": self.lower, "gap": self.gap,
-            "optimal": self.gap == 0,
+            "space": self.space, "space_fits": self.fitting, "evaluated": self.evaluated, "lower_bound": self.lower,
+            "gap": self.gap, "optimal": self.gap == 0,
         }  # fmt: skip
 
 
@@ -189,7 +192,7 @@ class Explanation:
     rooms : tuple of Room
         Memories of limited size, outermost first.
     ceiling : Worth or None
-        What memories and ports without limit would buy together; None where hardware cannot be so.
+        What memories and ports without limit would buy together; None where hardware cannot be so, or the user ended it before.
     worths : tuple of Worth
         What single steps would buy; empty where the ceiling is nothing already.
     interrupted : bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import evaluate
@@ -48,27 +48,36 @@ def explain_nest(
     progress : callable, optional
         Told (done, total, text).
     """
-    again = _Again(result, rules or Rules(), options or Options(), seconds, mapper or OptimalMapper())
-    turns = knobs(arch)
-    tick = progress or (lambda _done, _total, _text: None)
-    worths: list[Worth] = []
-    tick(0, 1 + len(turns), "explain: no limits")
+    again = _Again(result, rules or Rules(), options or Options(), seconds, mapper or OptimalMapper(), result.interrupted)
     macs = result.layer.macs * effort(result.layer, arch).cycles
     work = math.ceil(macs / arch.pes)
-    floor = float(work) if result.objective == "latency" else 0.0
-    ceiling = again.on(unlimited(arch), "all", "no limit", None, None, "", floor)
-    if ceiling.most > TINY:
-        for done, knob in enumerate(turns):
-            if again.interrupted:
-                break
-            tick(1 + done, 1 + len(turns), f"explain: {knob.field}")
-            worths += _steps(again, knob, ceiling.lower)
+    ceiling, worths = _all(again, arch, work, progress or (lambda _done, _total, _text: None))
     lower = result.value if result.bound is None else min(result.bound, result.value)
     return Explanation(
         result.layer.name, result.objective, result.value, result.cost.cycles, work, result.cost.bound,
-        result.cost.times, Proof(result.space, result.evaluated, lower, result.gap or 0.0),
+        result.cost.times, Proof(result.space, False, result.evaluated, lower, result.gap or 0.0),
         rooms(result.layer, arch, result.mapping, result.objective, again.rules), ceiling, tuple(worths), again.interrupted,
     )  # fmt: skip
+
+
+def _all(again: _Again, arch: Architecture, work: int, tick: Progress) -> tuple[Worth | None, list[Worth]]:
+    """Return what no limits at all are worth and, if that is anything, what single steps are; as far as Ctrl-C lets it."""
+    turns, worths = knobs(arch), list[Worth]()
+    ceiling = None
+    try:
+        if not again.interrupted:
+            tick(0, 1 + len(turns), "explain: no limits")
+            floor = float(work) if again.result.objective == "latency" else 0.0
+            ceiling = again.on(unlimited(arch), "all", "no limit", None, None, "", floor)
+        if ceiling is not None and ceiling.most > TINY:
+            for done, knob in enumerate(turns):
+                if again.interrupted:
+                    break
+                tick(1 + done, 1 + len(turns), f"explain: {knob.field}")
+                worths += _steps(again, knob, ceiling.lower)
+    except KeyboardInterrupt:
+        again.interrupted = True
+    return ceiling, worths
 
 
 def _steps(again: _Again, knob: Knob, floor: float) -> list[Worth]:
@@ -92,7 +101,7 @@ class _Again:
     options: Options
     seconds: float | None
     mapper: OptimalMapper
-    interrupted: bool = field(default=False)
+    interrupted: bool
 
     def on(
         self, arch: Architecture, what: str, step: str, before: float | None, after: float | None, unit: str, floor: float = 0.0

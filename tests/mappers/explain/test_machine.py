@@ -146,3 +146,16 @@ def test_widths_and_missing_paths_can_be_mended_and_sizes_of_programs_cannot():
     )
     assert machine_change([replace(CONV, N=1 << 20)], SMALL) is None
     assert machine_change([CONV], SMALL) is None
+
+
+def test_ctrl_c_leaves_what_is_known():
+    result = OptimalMapper().exactly(CONV, SMALL, "latency")
+
+    def stop(done: int, total: int, text: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    found = explain_machine(result, SMALL, progress=stop)
+    assert found.interrupted
+    assert not found.exhausted
+    assert {worth.field for worth in found.worths} == {"input_words"}

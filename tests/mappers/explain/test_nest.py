@@ -201,3 +201,20 @@ def test_every_limit_has_its_steps():
     assert found["buffer.read_bandwidth"].steps == (("1 byte per cycle more", 2.25), ("doubled", 4.0))
     assert [level.capacity_bits for level in unlimited(arch).levels] == [None, None]
     assert not any(level.limited for level in unlimited(arch).levels)
+
+
+def test_ctrl_c_leaves_what_is_known():
+    arch = machine(24, 0.5)
+    result = OptimalMapper().map(GEMM, arch, "energy")
+    seen = []
+
+    def stop(done: int, total: int, text: str) -> None:
+        seen.append(text)
+        if len(seen) > 2:
+            raise KeyboardInterrupt
+
+    found = explain_nest(result, arch, progress=stop)
+    assert found.interrupted
+    assert not found.exhausted
+    assert {worth.field for worth in found.worths} == {"dram.bandwidth"}
+    assert explain_nest(replace(result, interrupted=True), arch).worths == ()
