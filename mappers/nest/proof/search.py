@@ -106,6 +106,8 @@ class Search:
         self.bound = parts[0].bound
         for part in parts[:BEAMS] if self._effort() > EASY else ():
             self._search(part, WIDTH)
+        if self._effort() > HARD:
+            parts = self._tightened(parts)
         for slack in (COARSE, self.tolerance) if self.tolerance < COARSE and self._effort() > HARD else (self.tolerance,):
             self._slack = slack
             for part in parts:
@@ -114,6 +116,34 @@ class Search:
                 self.bound = max(self.bound, min(part.bound, self._below()))
                 self._search(part)
             self.bound = max(self.bound, self.best / (1 + slack))
+
+    def _tightened(self, parts: list[_Part]) -> list[_Part]:
+        """Return the parts with better bounds, of three levels: the least of all tiles and ways to unroll."""
+        if self.problem.depth != 3:
+            return parts
+        found = []
+        for part in parts:
+            lower, least = self._lower(part.held), part.bound
+            if part.bound < self._below() and lower.outer is not None:
+                least = max(part.bound, self._least(part, lower))
+            found.append(part._replace(bound=least))
+        self.bound = max(self.bound, min(part.bound for part in found))
+        return sorted(found, key=lambda part: (part.bound, -part.most))
+
+    def _least(self, part: _Part, lower: Lower) -> float:
+        """Return the least bound of a part's tiles of the innermost level, with all ways to unroll outside it."""
+        problem, least = self.problem, math.inf
+        front = start(problem)
+        inner = pairs(problem, front, self.ways[0], *self._bounds(front, lower, 0, part))
+        if not len(inner):
+            return least
+        front = priced(problem, beside(problem, front, part.held, 0, self.ways[0], inner), part.held, 0)
+        for some in walk(problem, front, part.held, 0, lower, self._below, self._rest(0)):
+            for begin in range(0, len(some), STATES):
+                block = some[begin : begin + STATES]
+                found = pairs(problem, block, self.ways[1], *self._bounds(block, lower, 1, part))
+                least = min(least, float(found.value[0]) if len(found) else math.inf)
+        return min(least, self._below())
 
     @property
     def loose(self) -> bool:
