@@ -162,23 +162,24 @@ def _verdict(found: Explanation) -> Iterator[str]:
         if not found.worths:
             return
     if found.exhausted:
-        how = "by any of these steps" if found.ceiling is None else "even with no limit on any of them"
-        yield f"nothing more can be bought with memory or bandwidth: {title} would stay the same, {how}"
+        how = "none of these steps saves any" if found.ceiling is None else "having no limit on any of them would save no"
+        yield f"nothing more can be bought with memory or bandwidth: {how} {title}"
         return
     if found.pays:
         best = next((each for each in found.pays if each.after is not None), found.pays[0])
         step = "without limit" if best.after is None else f"of {amount(best.after)} {best.unit}"
         yield f"what binds: {', '.join(found.binding)}; the step that saves most: {best.field} {step}, {_share(best.worth)}"
+    elif not all(each.proved for each in found.worths):
+        yield "no step was found to be worth anything; whether one is was not proved"
     elif found.ceiling is None:
         yield "none of these steps is worth its cost"
     else:
         yield "no limit binds alone: none of these steps is worth anything without the others"
     if found.ceiling is not None:
         share = _share(found.ceiling.worth) + ("" if found.ceiling.proved else f", at most {_share(found.ceiling.most)}")
-        yield f"all memories and ports without limits together: {share}"
-    if all(each.proved for each in found.worths):
-        return
-    yield "where it says at most, the proof was not finished; --seconds gives it more or less time"
+        yield f"all memories and ports without limits together save {share}"
+    if not all(each.proved for each in found.worths):
+        yield "where it says at most, the proof was not finished"
 
 
 def _figure(value: float) -> str:

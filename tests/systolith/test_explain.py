@@ -77,6 +77,17 @@ def test_where_nothing_can_be_bought_it_says_so(systolith, folder):
     assert (why["exhausted"], why["binding"], why["sensitivity"]) == (True, [], [])
 
 
+def test_what_is_not_proved_is_not_said(systolith):
+    """Without time nothing is known of larger memories but that they save less than all."""
+    ran = systolith("map", "conv:K=64,C=64,P=28,Q=28,R=3,S=3", "--arch", "simba", "--seconds", "0", "--explain")
+    assert ran.code == 0
+    assert "so far: " in ran.out
+    assert "what binds" not in ran.out
+    assert "nothing more can be bought" not in ran.out
+    assert "no step was found to be worth anything; whether one is was not proved" in ran.out
+    assert "nothing, at most " in ran.out
+
+
 def test_the_least_that_makes_a_layer_feasible_is_named_and_is_the_least(systolith, folder):
     layer = "conv:K=8,C=8,P=6,Q=6,R=12,S=11"
     ran = systolith("map", layer, "--arch", "ws:rows=4,cols=4,input_words=100", "--json")
