@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -152,7 +152,8 @@ def map_nests(
     shapes = list(dict.fromkeys(_shape(layer) for layer, _ in names))
     counts = [sum(count for layer, count in names if _shape(layer) == shape) for shape in shapes]
     job = _Job(arch, mapper, objective, rules, options, seconds, seed)
-    found = _all(job, shapes, workers, progress, "map")
+    first = {_shape(layer): layer.name for layer, _ in reversed(names)}
+    found = _all(job, shapes, workers, progress, "map", [first[shape] for shape in shapes])
     bound = _bound(found, counts, objective)
     if objective == "edp" and isinstance(mapper, OptimalMapper) and len(shapes) > 1:
         found, bound = _together(job, mapper, shapes, counts, found, workers, progress)
@@ -180,8 +181,10 @@ def _bound(found: list[NestResult], counts: list[int], objective: Objective) -> 
     return math.fsum(bound * count for bound, count in zip(bounds, counts, strict=True)) * share
 
 
-def _all(job: _Job, shapes: list[Layer], workers: int, progress: Progress, what: str) -> list[NestResult]:
-    """Map all layers; after an interrupt the others get no time."""
+def _all(
+    job: _Job, shapes: list[Layer], workers: int, progress: Progress, what: str, names: Sequence[str] = ()
+) -> list[NestResult]:  # fmt: skip
+    """Map all layers; after an interrupt the others get no time. What they lack is said of `names`, where these are given."""
     found: list[NestResult | tuple[Infeasible, ...]] = []
     if workers > 1:
         with ProcessPoolExecutor(min(workers, len(shapes))) as pool:
@@ -194,7 +197,9 @@ def _all(job: _Job, shapes: list[Layer], workers: int, progress: Progress, what:
             late = any(isinstance(each, NestResult) and each.interrupted for each in found)
             result = (replace(job, seconds=0.0) if late else job).run(shape)
             found.append(replace(result, interrupted=True) if late and isinstance(result, NestResult) else result)
-    reasons = [reason for each in found if not isinstance(each, NestResult) for reason in each]
+    called = names or [shape.name for shape in shapes]
+    lacks = [(name, each) for name, each in zip(called, found, strict=True) if not isinstance(each, NestResult)]
+    reasons = [replace(reason, subject=name) for name, each in lacks for reason in each]
     if reasons:
         raise InfeasibleError(reasons)
     return [each for each in found if isinstance(each, NestResult)]

@@ -105,6 +105,7 @@ def test_the_same_for_loop_nests(systolith, folder):
     args = ("map", CONV, "--no-bypass", "--json", "--arch")
     ran = systolith(*args, two(folder, 20))
     assert ran.code == 1
+    assert {reason["subject"] for reason in ran.json["error"]["reasons"]} == {"conv"}
     (field,) = ran.json["error"]["change"]["fields"]
     assert (field["field"], field["before"], field["after"]) == ("buffer.capacity_bits", 20, 24)
     assert systolith(*args, two(folder, 24), "--seconds", "0").code == 0
