@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.mutation_notes import NOTES
+
 WANTED = 0.95
 ROOT = Path(__file__).parent.parent
 HEAD = """# Mutation run
@@ -30,13 +32,15 @@ are killed, {rate:.1%}**; the goal is {wanted:.0%} of every line.
   with the unmutated hardware. The bench stops at the first layer that fails. Bare arrays: `sim.spatial.verify` (random layers
   and mappings; then with pauses, results that pile up, operands that hardly come, words that belong to nobody; a reset in the
   middle; every loop counter round and round). Accelerator: `sim.verify` (random layers on a regular memory, with and without a
-  reset before; with refused, late and piled-up answers; a program that is none).
+  reset before; with refused, late and piled-up answers; a program that is none) and `sim.large` (layers that take counters and
+  addresses as far as they go; sums so close to the edge between two outputs that every bit of bias and multiplier decides).
 - The design without mutants runs first, last and after every fiftieth mutant, and must pass: what a mutant leaves behind in
   registers kills no other.
 - What no bench kills goes to ABC (`scorr`, `bmc3`, `pdr` of `yosys-abc`): the part that holds the cell, with and without the
   mutant, from its initial values, any inputs in any order, resets included. *Shown equivalent*: no run of the part tells them
   apart. *Survived*: some run of the part does, though perhaps none that the whole design can bring about. *Unknown*: undecided
-  when the time was up. The last two count as not killed.
+  when the time was up. The last two count as not killed. "Why" is what we think after reading the statement; the prover did
+  not show it.
 
 Which check failed first, of the {killed} that were killed: {checks}.
 
@@ -44,8 +48,6 @@ Which check failed first, of the {killed} that were killed: {checks}.
 
 {lists}
 """
-NOTES: tuple[tuple[str, str], ...] = ()
-"""Expression for place or line of source, and why such mutants live."""
 
 
 def page(found: list[dict[str, Any]]) -> tuple[str, bool]:
@@ -80,16 +82,16 @@ def _left(design: dict[str, Any]) -> str:
         mutant = verdict["mutant"]
         other = f" of bit {mutant['other']}" if mutant["other"] >= 0 else ""
         line = mutant["source"][-1] if mutant["source"] else ""
-        said = f"{verdict['status']}, {verdict['how']} | {_why(verdict['place'], line)}"
+        said = f"{verdict['status']}, {verdict['how']} | {_why(design['name'], verdict['place'], line)}"
         lines.append(f"| {mutant['number']} {mutant['mode']}{other} | `{verdict['place']}` | {line} | {said} |")
     return "\n".join(lines)
 
 
-def _why(place: str, line: str) -> str:
+def _why(design: str, place: str, line: str) -> str:
     """Return the note on a place, or on the statement that made it; the statement itself where there is none."""
     statement = _statement(line)
-    for pattern, note in NOTES:
-        if re.search(pattern, place) or re.search(pattern, statement):
+    for designs, pattern, note in NOTES:
+        if re.search(designs, design) and (re.search(pattern, place) or re.search(pattern, statement)):
             return note
     return f"`{statement}`".replace("|", "\\|") if statement else ""
 

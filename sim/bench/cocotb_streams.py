@@ -80,13 +80,13 @@ async def run_job(dut, job: dict, feeds: list[Feed], rng: random.Random, junk: r
     """Run one layer until the array is idle; `cycles` counts from that of start to that of the last result.
 
     `busy` is the last cycle in which the array was busy, from the first on without a break. From then on the program and the
-    tags are junk.
+    tags are junk, and every cycle in which it is busy again counts as a result too many.
 
     A job with a `deadline` is given up in that cycle if results are missing: whoever sets it knows that this is too late.
     """
     await load(dut, job)
     began = [feed.next for feed in feeds]
-    before, cycle, last, busy, found = time.process_time(), 0, 0, 0, []
+    before, cycle, last, busy, again, found = time.process_time(), 0, 0, 0, 0, []
     dut.start.value = 1
     most, deadline = job["timeout"] if stop is None else stop, job.get("deadline")
     while cycle < most and (len(found) < job["results"] or dut.busy.value != 0 or cycle < last + QUIET):
@@ -95,7 +95,9 @@ async def run_job(dut, job: dict, feeds: list[Feed], rng: random.Random, junk: r
         dut.start.value = 0
         if dut.busy.value == 1 and busy == cycle - 1:
             busy = cycle
-        elif dut.busy.value == 0:
+        elif dut.busy.value == 1:
+            again += 1
+        else:
             leave(dut, junk)
         for feed in feeds:
             feed.cycle(job["gaps"])
@@ -106,7 +108,7 @@ async def run_job(dut, job: dict, feeds: list[Feed], rng: random.Random, junk: r
         if take and dut.results__valid.value == 1:
             found.append(f"{dut.results__payload.value.to_unsigned():x}")
             last = cycle
-    extra = len(found[job["results"] :]) + int(dut.busy.value != 0)
+    extra = len(found[job["results"] :]) + int(dut.busy.value != 0) + again
     return {
         "cycles": last, "busy": busy, "results": found[: job["results"]], "extra": extra,
         "beats": [
