@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mappers.nest.proof.front import WINDOW_DIMS, Front, Held, child_of
+from mappers.nest.proof.front import WINDOW_DIMS, Front, Held, child_of, order_matters
 from mappers.nest.proof.outer import Outer, free_of
 from mappers.nest.proof.problem import INPUTS, OUT, Problem
 
@@ -115,10 +115,9 @@ def _looks(problem: Problem, front: Front, held: Held, outer: Outer) -> Iterator
     everywhere = outer.beyond(range(8))
     spot = lattice.flat(front.tile)
     rest = everywhere.reshape(len(problem.prices), -1)[:, spot].T
-    decides = level > 0 and bool(held[level - 1])
     total = prices.each.sum(axis=0)
-    for tensor, dim in problem.labels if decides else problem.labels[:1]:
-        dims = free_of(problem, tensor) if decides else ()
+    for tensor, dim in problem.labels if order_matters(problem, held, level) else problem.labels[:1]:
+        dims = free_of(problem, tensor) if level > 0 else ()
         fixed = prices.base + total - prices.each[tensor]
         full = trips[:, dims].prod(axis=1)
         stays = prices.kept[WINDOW_DIMS.index(dim)] if dim in WINDOW_DIMS else np.zeros_like(fixed)

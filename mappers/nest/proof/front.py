@@ -17,7 +17,7 @@ from dataflows.nest.counts import MAC
 from mappers.nest.proof.problem import FREE, INPUTS, OUT, C, P, Problem, Q, R, S
 from mappers.nest.proof.spatial import Spread
 
-__all__ = ["Front", "Held", "Pairs", "WINDOW_DIMS", "beside", "child_of", "pairs", "priced", "start"]  # noqa: RUF022
+__all__ = ["Front", "Held", "Pairs", "WINDOW_DIMS", "beside", "child_of", "order_matters", "pairs", "priced", "start"]  # noqa: RUF022
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -29,6 +29,17 @@ Held = tuple[frozenset[int], ...]
 def child_of(held: Held, tensor: int, level: int) -> int:
     """Return the next level inside `level` that holds a tensor, or `MAC`."""
     return next((inner for inner in range(level - 1, -1, -1) if tensor in held[inner]), MAC)
+
+
+def order_matters(problem: Problem, held: Held, level: int) -> bool:
+    """Tell whether the order of a level's loops can decide how long a tile stays.
+
+    Where nothing stays directly inside, the loops could as well be those of the level inside, which has no capacity to mind,
+    but for windows: unrolled in between, they move by other steps.
+    """
+    if level == 0 or held[level - 1]:
+        return level > 0
+    return any(INPUTS in inner for inner in held[: level - 1]) and problem.unrolls_windows(level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ class Lower:
     once: tuple[float, float, float] = field(init=False)
 
     def __post_init__(self) -> None:
-        held = self.problem.held
-        self.once = (held[0][-1] / self.problem.macs, held[1][-1] / self.problem.macs, held[2][-1] / self.problem.macs)
+        words, macs = self.problem.held, self.problem.macs
+        self.once = float(words[0][-1]) / macs, self.problem.touched / macs, float(words[OUT][-1]) / macs
 
     def root(self) -> Floats:
         """Return the least sums of any mapping, (1, prices), whatever its tiles."""
@@ -141,8 +141,8 @@ class Lower:
         return least
 
     def _fresh(self, front: Front, side: Direction, which: int, level: int) -> Floats:
-        """Return the least share of a window that is fetched at each step along it: as if all instances were one."""
+        """Return the least share of a window that is fetched at each step along it, over however many instances it goes."""
         if self.problem.keeps_nothing or any(each.fanout.links for each in self.problem.storage[level + 1 :]):
             return np.zeros(len(front))
         i, j = front.tile[:, side.out], front.tile[:, side.tap]
-        return 1 - side.spread(False)[i, j, 0, 0, which] / side.size[i, j]
+        return 1 - side.most[i, j, which] / side.size[i, j]

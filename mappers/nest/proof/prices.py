@@ -18,10 +18,10 @@ from dataflows.nest.nest import Nest, bind
 from dataflows.nest.rules import TENSORS, Rules
 from dataflows.workload import DIMS, Layer
 
-__all__ = ["OUT", "Coefficients", "Price", "least_prices", "outermost", "word_bits"]
+__all__ = ["INPUTS", "OUT", "Coefficients", "Price", "least_prices", "outermost", "word_bits"]
 
-OUT = 2
-"""Number of the outputs among the tensors."""
+INPUTS, OUT = 1, 2
+"""Number of the inputs and of the outputs among the tensors."""
 LOOKED_AT = 2
 """How many levels, from the outermost, have the time of their ports in the bound."""
 
@@ -56,6 +56,11 @@ class Price:
         Price of a multiply-accumulate.
     strict : bool
         Whether sums are filled and drained by the strict rule.
+    apart : tuple of bool
+        Whether instances below a level bring their sums one by one. Of such the strict rule fills one only, which is left out.
+    linked : bool
+        Whether inputs are passed on somewhere, so that reads may be taken as fewer than there are: a hop then costs no more
+        than a read.
     """
 
     read: tuple[tuple[float, ...], ...]
@@ -65,6 +70,8 @@ class Price:
     add: tuple[float, ...]
     base: float
     strict: bool
+    apart: tuple[bool, ...]
+    linked: bool
 
     def flow(self, tensor: int, parent: int, child: int) -> Coefficients:
         """Return the price of a flow; see `dataflows.nest.counts`."""
@@ -72,11 +79,13 @@ class Price:
         fill, drain = (0.0, 0.0) if child == MAC else (self.write[child][tensor], self.read[child][tensor])
         hop = self.hop[parent]
         if tensor != OUT:
+            hop = min(hop, read) if self.linked and tensor == INPUTS else hop
             return Coefficients(read - hop, fill + hop, 0.0)
         hop += self.add[parent]
         less = self.last if parent == len(self.read) - 1 else 0.0
         if self.strict and child != MAC:
-            return Coefficients(read + write + fill - hop, drain + hop, read + fill + less)
+            again = 0.0 if any(self.apart[child + 1 : parent + 1]) else fill
+            return Coefficients(read + write + again - hop, drain + hop, read + again + less)
         return Coefficients(read + write - hop, fill + hop, read + less)
 
 
@@ -103,7 +112,7 @@ def least_prices(layer: Layer, arch: Architecture, rules: Rules) -> tuple[Price,
     fanouts = [each.fanout for each in nest.storage]
     energy = Price(
         energy.read, energy.write, energy.last, tuple(each.hop_pj for each in fanouts), tuple(each.add_pj for each in fanouts),
-        arch.mac_pj * effort(layer, arch).energy, energy.strict,
+        arch.mac_pj * effort(layer, arch).energy, energy.strict, energy.apart, energy.linked,
     )  # fmt: skip
     found = [energy]
     if any(level.buffering == "single" for level in arch.levels):
@@ -141,7 +150,10 @@ def _price(nest: Nest, rules: Rules, scale: list[list[tuple[float, float]]], eac
     write = tuple(tuple(pj * part[0] for pj, part in zip(each[at][1], scale[at], strict=True)) for at in range(depth))
     partial, final = scale[-1][OUT]
     none = (0.0,) * depth
-    return Price(read, write, each[-1][1][OUT] * (partial - final), none, none, 0.0, rules.psums == "strict")
+    nets = [level.fanout for level in nest.storage]
+    apart = tuple(net.size > 1 and not net.reduction for net in nets)
+    linked = any(net.size > 1 and net.links for net in nets)
+    return Price(read, write, each[-1][1][OUT] * (partial - final), none, none, 0.0, rules.psums == "strict", apart, linked)
 
 
 def _accesses(nest: Nest, rules: Rules, level: int, tensor: str) -> tuple[float, float]:

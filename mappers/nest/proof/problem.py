@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflows.nest import window
 from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.limits import effort
 from dataflows.nest.rules import TENSORS, Rules
 from dataflows.workload import DIMS, Layer
 from mappers.base import Objective, objective_value
 from mappers.nest.proof.lattice import Lattice
-from mappers.nest.proof.prices import OUT, Price, least_prices, outermost, word_bits
+from mappers.nest.proof.prices import INPUTS, OUT, Price, least_prices, outermost, word_bits
 from mappers.nest.proof.windows import Direction
 
 __all__ = ["FREE", "LABELS", "N", "G", "K", "C", "P", "Q", "R", "S", "INPUTS", "OUT", "Label", "Problem"]  # noqa: RUF022
@@ -22,7 +23,6 @@ __all__ = ["FREE", "LABELS", "N", "G", "K", "C", "P", "Q", "R", "S", "INPUTS", "
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 N, G, K, C, P, Q, R, S = range(len(DIMS))
-INPUTS = 1
 FREE: tuple[tuple[int, ...], ...] = ((N, P, Q), (K,), (C, R, S))
 """Dimensions that do not select among the words of weights, inputs and outputs: each belongs to one tensor, G to none."""
 _USED: tuple[tuple[int, ...], ...] = ((G, K, C, R, S), (), (N, G, K, P, Q))
@@ -51,6 +51,9 @@ class Problem:
         Multiply-accumulates of the lattice, padding included.
     storage : tuple of StorageLevel
         Levels, innermost first.
+    touched : float
+        Words of the inputs that are used: what any tiles bring together. A box round all of them can have more, in the gaps
+        that a stride or a dilation leaves between the tiles.
     """
 
     layer: Layer
@@ -66,6 +69,7 @@ class Problem:
     cols: Direction = field(init=False)
     labels: tuple[Label, ...] = field(init=False)
     outputs: float = field(init=False)
+    touched: float = field(init=False)
     effort: float = field(init=False)
     held: tuple[Floats, ...] = field(init=False)
     bits: tuple[tuple[int, ...], ...] = field(init=False)
@@ -85,6 +89,9 @@ class Problem:
         self.effort = float(effort(ly, self.arch).cycles)
         self.held = tuple(self.words(self.lattice.all, tensor) for tensor in range(len(TENSORS)))
         self.outputs = float(self.held[OUT][-1]) / self.macs
+        rows = window.touched(ly.P, ly.R, ly.stride[0], ly.dilation[0], box=False)
+        cols = window.touched(ly.Q, ly.S, ly.stride[1], ly.dilation[1], box=False)
+        self.touched = float(ly.N * ly.G * ly.C * window.words(rows, cols))
 
     @property
     def depth(self) -> int:
@@ -95,6 +102,11 @@ class Problem:
     def keeps_nothing(self) -> bool:
         """Whether the bound takes every word of the inputs to be fetched once only: the rule of what stays is another."""
         return self.rules.halo != "timeloop"
+
+    def unrolls_windows(self, level: int) -> bool:
+        """Tell whether instances below a level can have windows of the inputs that lie apart."""
+        moving = {DIMS[dim] for dim in (P, Q, R, S) if self.lattice.sizes[dim] > 1}
+        return any(axis.size > 1 and moving & set(axis.dims) for axis in self.storage[level].fanout.axes)
 
     def words(self, tiles: Ints, tensor: int) -> Floats:
         """Return the words of a tensor in tiles, (n,)."""
@@ -121,7 +133,7 @@ class Problem:
     def per_mac(self, tensor: int) -> Floats:
         """Return words that fill the tiles of the lattice over the whole run, per multiply-accumulate, if nothing stays."""
         if tensor == INPUTS and self.keeps_nothing:
-            return np.full(len(self.lattice), self.held[INPUTS][-1] / self.macs)
+            return np.full(len(self.lattice), self.touched / self.macs)
         return self.held[tensor] / self.lattice.extents(self.lattice.all).prod(axis=1)
 
     def value(self, sums: Floats, used: Ints | int) -> Floats:

@@ -27,7 +27,8 @@ class Spread:
     used : ndarray, int64, (n,)
         Instances in use.
     split : ndarray, int64, (n, axes, 8)
-        One way to share the factors out among the axes: no count depends on which.
+        The way to share the factors out among the axes that reaches least far along them: the skew of a systolic array
+        depends on that, and no count on how they are shared.
     """
 
     positions: Ints
@@ -39,12 +40,16 @@ def spreads(lattice: Lattice, fanout: Fanout) -> Spread:
     """Return all ways whose factors divide the sizes."""
     sizes = np.array(lattice.sizes)
     product, split = np.ones((1, len(DIMS)), dtype=np.int64), np.ones((1, 0, len(DIMS)), dtype=np.int64)
+    reach = np.zeros(1, dtype=np.int64)
     for axis in fanout.axes:
         alone = _along(lattice, axis.size, axis.dims)
         both = product[:, None] * alone[None]
         first, second = np.nonzero((sizes % both == 0).all(axis=2))
+        length = reach[first] + alone[second].prod(axis=1)
+        near = np.argsort(length, kind="stable")
+        first, second, length = first[near], second[near], length[near]
         product, kept = np.unique(both[first, second], axis=0, return_index=True)
-        split = np.concatenate([split[first[kept]], alone[second[kept], None]], axis=1)
+        split, reach = np.concatenate([split[first[kept]], alone[second[kept], None]], axis=1), length[kept]
     used = product.prod(axis=1)
     at = np.argsort(-used, kind="stable")
     positions = np.stack(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mappers.nest.proof.front import WINDOW_DIMS, Front, Held
+from mappers.nest.proof.front import WINDOW_DIMS, Front, Held, order_matters
 from mappers.nest.proof.lower import Lower
 from mappers.nest.proof.problem import FREE, INPUTS, OUT, Problem
 
@@ -27,7 +27,7 @@ def walk(
 
     `most` is how many times as many multipliers the levels further out can bring into use.
     """
-    if level == 0 and not held[0]:  # its loops are the innermost of the next level as well
+    if level == 0 and not held[0] and not _passed_on(problem):  # its loops are the innermost of the next level as well
         yield _walked(problem, front, front.tile, held, level, 0)
         return
     lattice = problem.lattice
@@ -35,7 +35,7 @@ def walk(
     if not len(tiles):
         return
     extents = lattice.extents(tiles)
-    decides = level > 0 and bool(held[level - 1])
+    decides = order_matters(problem, held, level)
     step = max(1, CHUNK // len(tiles))
     for begin in range(0, len(front), step):
         part = front[begin : begin + step]
@@ -53,9 +53,14 @@ def walk(
                 yield grown[better]
 
 
+def _passed_on(problem: Problem) -> bool:
+    """Tell whether multipliers may pass on inputs to each other outside the innermost level: how far apart they are matters."""
+    return any(problem.storage[at].fanout.links and problem.unrolls_windows(at) for at in range(1, problem.depth))
+
+
 def _walked(problem: Problem, front: Front, tile: Ints, held: Held, level: int, label: int) -> Front:
     """Return the front with the loops from its tiles to others, ordered by a label."""
-    fills, reads = _stay(problem, front, tile, label) if level > 0 else (front.fills.copy(), front.reads.copy())
+    fills, reads = _stay(problem, front, tile, level, label) if level > 0 else (front.fills.copy(), front.reads.copy())
     sums, credit, trail = front.sums.copy(), front.credit.copy(), front.trail.copy()
     inside = held[level - 1] if level > 0 else frozenset()
     for tensor in range(3):
@@ -74,10 +79,11 @@ def _walked(problem: Problem, front: Front, tile: Ints, held: Held, level: int, 
     return replace(front, tile=tile, sums=sums, credit=credit, fills=fills, reads=reads, trail=trail)
 
 
-def _stay(problem: Problem, front: Front, tile: Ints, label: int) -> tuple[Floats, Floats]:
+def _stay(problem: Problem, front: Front, tile: Ints, level: int, label: int) -> tuple[Floats, Floats]:
     """Return fills and reads when the loops of a label are innermost.
 
-    Where there are no others the tile may stay over loops further out: as if it stayed over all of them.
+    Where there are no others the tile may stay over loops further out: as if it stayed over all of them. A window that moves
+    there may go further, past instances, and keep more where it has gaps: as if it kept everything.
     """
     lattice, (tensor, dim) = problem.lattice, problem.labels[label]
     before, after = lattice.extents(front.tile), lattice.extents(tile)
@@ -90,7 +96,11 @@ def _stay(problem: Problem, front: Front, tile: Ints, label: int) -> tuple[Float
     fills[:, tensor] /= stay
     reads[:, tensor] /= stay
     if dim in WINDOW_DIMS:
-        kept = front.kept[:, WINDOW_DIMS.index(dim)] * (1 - 1 / trips[:, dim])[:, None]
+        kept = front.kept[:, WINDOW_DIMS.index(dim)]
+        gaps = problem.rules.window == "exact" or problem.storage[level].fanout.links
+        if gaps and any(problem.unrolls_windows(at) for at in range(level + 1, problem.depth)):
+            kept = np.where(alone[:, None], 0.0 if problem.keeps_nothing else 1.0, kept)
+        kept = kept * (1 - 1 / trips[:, dim])[:, None]
         fills[:, INPUTS] *= 1 - kept[:, 0]
         reads[:, INPUTS] *= 1 - kept[:, 1]
     return fills, reads
@@ -110,7 +120,7 @@ def last(problem: Problem, front: Front, held: Held, below: float) -> Last:
     top = problem.depth - 1
     whole = np.tile(np.array(problem.lattice.shape) - 1, (len(front), 1))
     found = []
-    decides = top > 0 and bool(held[top - 1])
+    decides = order_matters(problem, held, top)
     for label in range(len(problem.labels) if decides else 1):
         grown = _walked(problem, front, whole, held, top, label)
         value = problem.value(grown.sums - grown.credit, grown.used)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +56,14 @@ class Direction:
                     table[i, j, si, sj] = self._kept(i, j, si, sj, linked)
             self._spread[linked] = table
         return self._spread[linked]
+
+    @cached_property
+    def most(self) -> Floats:
+        """Return a table of the rows of one tile that a step keeps at most, by (outputs, taps, whether it is over taps).
+
+        A step goes as far as instances reach that are not known yet. Where rows have gaps a longer one can keep more.
+        """
+        return np.nanmax(self.spread(False)[..., :2], axis=(2, 3))
 
     def union(self, i: int, j: int, si: int, sj: int) -> float:
         """Return the rows that linked multipliers need in one step, over the sum of their rows: each needs one."""
