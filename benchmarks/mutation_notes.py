@@ -51,7 +51,7 @@ NOTES: tuple[tuple[str, str, str], ...] = (
     (
         "array_[wo]s",
         r"untouched = ",
-        "PEs of this array keep one word: no loop goes round inside them but the long loops of the bench, one at a time.",
+        "PEs of this array keep one word: no loop goes round inside them but the long ones of the bench, which all reduce.",
     ),
     (
         "array_",
