@@ -13,7 +13,6 @@ from mappers.nest.base import Options
 from mappers.nest.exhaustive import ExhaustiveMapper
 from mappers.nest.optimal import OptimalMapper
 
-ALL = "NGKCPQRS"
 ENTIRE = Options(bypass=False)
 
 
@@ -28,15 +27,15 @@ def level(
     fanout: Fanout | None = None,
 ) -> StorageLevel:  # fmt: skip
     """Return a level of 8-bit words."""
-    bits = None if words is None else 8 * words
-    return StorageLevel(
-        name, frozenset(holds), (read,) * 3, (write,) * 3, capacity_bits=bits, fanout=Fanout() if fanout is None else fanout
-    )
+    bits, reads, writes = None if words is None else 8 * words, (read, read, read), (write, write, write)
+    return StorageLevel(name, frozenset(holds), reads, writes, capacity_bits=bits, fanout=fanout or Fanout())
 
 
-def layer(stride: int = 1, dilation: int = 1, **sizes: int) -> Layer:
+def layer(
+    stride: int = 1, dilation: int = 1, *, N: int = 1, K: int = 1, C: int = 1, P: int = 1, Q: int = 1, R: int = 1,
+) -> Layer:  # fmt: skip
     """Return a layer of these loops; stride and dilation along the rows."""
-    return Layer("tiny", **(dict.fromkeys(ALL, 1) | sizes), stride=(stride, 1), dilation=(dilation, 1))
+    return Layer("tiny", N=N, K=K, C=C, P=P, Q=Q, R=R, stride=(stride, 1), dilation=(dilation, 1))
 
 
 def compare(
