@@ -91,5 +91,6 @@ class OptimalMapper:
             layer, mapping, cost, objective, self.name, seed, search.evaluated + search.looked_at, budget.elapsed,
             space=float(space.size), interrupted=interrupted, history=tuple(search.history), price=self.price,
         )  # fmt: skip
-        proved = search.bound >= found.value * (1 - ROUNDING)
-        return replace(found, bound=found.value if proved else search.bound)
+        bound = min(search.bound, search.open)
+        proved = bound >= found.value * (1 - ROUNDING)
+        return replace(found, bound=found.value if proved else bound)

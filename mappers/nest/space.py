@@ -22,7 +22,7 @@ from dataflows.workload import DIMS, Layer, only_macs
 from mappers.nest.base import Options
 from mappers.nest.chains import Chains, Ints, pick
 
-__all__ = ["NestSpace"]
+__all__ = ["NestSpace", "orders", "permutations"]
 
 Room = tuple[int, ...]
 """Instances that are left on every axis."""
@@ -212,7 +212,7 @@ class NestSpace:
             bits = (longer << np.arange(8)).sum(axis=2)
             patterns, which = np.unique(bits, axis=0, return_inverse=True)
             for number, pattern in enumerate(patterns):
-                order = _orders(pattern.tolist())
+                order = orders(pattern.tolist())
                 yield from self._spelled(factors[which.ravel() == number], order)
 
     def _table(self, dim: int) -> Ints:
@@ -260,7 +260,7 @@ def permutations() -> NDArray[np.int8]:
     return np.array(list(itertools.permutations(range(8))), dtype=np.int8)
 
 
-def _orders(patterns: list[int]) -> NDArray[np.int8]:
+def orders(patterns: list[int]) -> NDArray[np.int8]:
     """Return all orders of loops, (orders, levels, 8); bit d of a level's pattern says whether dimension d has a loop.
 
     The last of the levels returned is the innermost, whose order is always that of the dimensions.

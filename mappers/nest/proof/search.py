@@ -17,8 +17,9 @@ from dataflows.nest.rules import TENSORS
 from mappers.nest.proof.finish import Ends, finish
 from mappers.nest.proof.front import Front, Held, beside, pairs, priced, start
 from mappers.nest.proof.lower import Lower
+from mappers.nest.proof.orders import few_orders, order_of, reordered
 from mappers.nest.proof.outer import Outer, free_of
-from mappers.nest.proof.problem import FREE, Label, Problem
+from mappers.nest.proof.problem import Problem
 from mappers.nest.proof.spatial import Spread, spreads
 from mappers.nest.proof.walk import last, walk
 
@@ -69,7 +70,9 @@ class Search:
     point : Points or None
         Its mapping.
     bound : float
-        No mapping has a smaller value, whenever the search ends.
+        No mapping has a smaller value, whenever the search ends, but for those that `open` is about.
+    open : float
+        Least bound of mappings whose orders were not all tried: one of these could be as good as that.
     evaluated, looked_at : int
         Whole mappings evaluated by the model; partial ones whose bound was computed.
     history : list of (int, float)
@@ -82,6 +85,7 @@ class Search:
     best: float = math.inf
     point: Points | None = None
     bound: float = 0.0
+    open: float = math.inf
     evaluated: int = 0
     looked_at: int = 0
     history: list[tuple[int, float]] = field(default_factory=list)
@@ -353,8 +357,22 @@ class Search:
             part = part[bounds[part] < self._below()]
             if not len(part):
                 return
-            self.take(self._points(trail[part], held))
+            points = self._points(trail[part], held)
+            if self.problem.keeps_nothing:
+                self._reorder(points, bounds[part])
+            else:
+                self.take(points)
             size = LEAVES
+
+    def _reorder(self, points: Points, bounds: Floats) -> None:
+        """Evaluate whole mappings in all orders; where those are too many, in one, and their bound stays open."""
+        few = few_orders(points)
+        for some in reordered(points[few]):
+            self._tick()
+            self.take(some)
+        if not few.all():
+            self.open = min(self.open, float(bounds[~few].min()))
+            self.take(points[~few])
 
     def _points(self, trail: Ints, held: Held) -> Points:
         """Return trails as mappings."""
@@ -362,13 +380,7 @@ class Search:
         lattice = problem.lattice
         time = np.empty((n, depth, 8), dtype=np.int64)
         order = np.empty((n, depth, 8), dtype=np.int8)
-        orders = np.array(
-            [
-                [dim for dim in range(8) if dim not in FREE[tensor]] + [dim for dim in FREE[tensor] if dim != last] + [last]
-                for tensor, last in problem.labels
-            ],
-            dtype=np.int8,
-        )
+        orders = np.array([order_of(label) for label in problem.labels], dtype=np.int8)
         before = np.ones((n, 8), dtype=np.int64)
         split = []
         for level in range(depth):
@@ -382,9 +394,3 @@ class Search:
         space = np.concatenate(split[::-1], axis=1)
         holds = np.array([[tensor in each for tensor in range(3)] for each in held[::-1]])
         return Points(time, space, order, np.tile(holds, (n, 1, 1)))
-
-
-def _order(label: Label) -> list[int]:
-    """Return all dimensions, outermost first, so that a label's free ones are innermost."""
-    tensor, dim = label
-    return [*(one for one in range(8) if one not in FREE[tensor]), *(one for one in FREE[tensor] if one != dim), dim]

@@ -12,6 +12,7 @@ from mappers.nest import optimal
 from mappers.nest.base import Options
 from mappers.nest.exhaustive import ExhaustiveMapper
 from mappers.nest.optimal import OptimalMapper
+from mappers.nest.proof import orders as proof_orders
 
 ENTIRE = Options(bypass=False)
 
@@ -108,3 +109,21 @@ def test_loops_between_linked_multipliers() -> None:
     array = Fanout((Axis("rows", 2), Axis("cols", 2)), links=True)
     levels = (level("dram", 100, 100, fanout=array), level("rf", 12, 12, 8, holds=()))
     compare(layer(2, P=4, R=4), levels, "energy", options=ENTIRE)
+
+
+def test_physical_halo_minds_every_order() -> None:
+    """What windows share from step to step depends on all loops above them, not on the innermost alone."""
+    levels = (level("dram", 200, 100), level("glb", 12, 25, 4))
+    compare(layer(P=3, Q=2, R=2), levels, "energy", Rules(halo="physical"), ENTIRE)
+
+
+def test_orders_that_are_not_tried_leave_the_bound_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proof where there are too many, but a bound that holds."""
+    monkeypatch.setattr(proof_orders, "ORDERS", 1)
+    levels = (level("dram", 200, 100), level("glb", 12, 25, 4))
+    arch, rules, small = Architecture("tiny", levels, 0.0), Rules(halo="physical"), layer(P=3, Q=2, R=2)
+    best = ExhaustiveMapper().map(small, arch, "energy", rules=rules, options=ENTIRE)
+    found = OptimalMapper().map(small, arch, "energy", rules=rules, options=ENTIRE)
+    assert found.bound is not None
+    assert found.bound <= best.value < found.value
+    assert found.gap
