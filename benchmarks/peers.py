@@ -19,15 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers_jobs import Job, find
-from benchmarks.peers_nests import Uneven, costed, of_accelforge, of_zigzag
+from benchmarks.peers_nests import Uneven, costed, of_accelforge, of_zigzag, to_accelforge
 from benchmarks.peers_own import MAPPERS, SEED
+from dataflows.mapping import SCHEMA, Mapping
 from systolith.versions import provenance
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "peers.json"
 LIMIT = 120
-PEERS = {"accelforge-even": "accelforge", "accelforge": "accelforge", "zigzag": "zigzag"}
-"""Runs by name, and whose interpreter they take; ``even`` is AccelForge's space cut to nests like Timeloop's and ours."""
+PEERS = {"accelforge-model": "accelforge", "accelforge-even": "accelforge", "accelforge": "accelforge", "zigzag": "zigzag"}
+"""Runs by name, and whose interpreter they take.
+
+``accelforge-even`` is AccelForge's mapper in its space cut to nests like Timeloop's and ours; ``accelforge-model`` is its
+cost model on our best mapping.
+"""
 
 
 def arguments() -> argparse.Namespace:
@@ -89,12 +94,18 @@ def reevaluated(job: Job, tool: str, answer: dict[str, Any]) -> dict[str, Any]:
     return costed(job, mapping)
 
 
-def measure(job: Job, tool: str, python: str, limit: int) -> dict[str, Any]:
-    """Run one tool on one job."""
+def measure(job: Job, tool: str, python: str, limit: int, before: dict[str, Any]) -> dict[str, Any]:
+    """Run one tool on one job; `before` has the answers of others."""
     if tool in MAPPERS:
         return call(sys.executable, ["-m", "benchmarks.peers_own"], {"name": job.name, "mapper": tool}, None)
     given = {**job.neutral(), "even": tool == "accelforge-even"}
+    if tool == "accelforge-model":
+        if "mapping" not in before.get("optimal", {}):
+            return {"failed": "no mapping of ours to cost"}
+        given["nodes"] = to_accelforge(job, Mapping.from_dict({"schema": SCHEMA, "levels": before["optimal"]["mapping"]}))
     answer = call(python, [f"benchmarks/peers_{PEERS[tool]}.py"], given, limit)
+    if tool == "accelforge-model":
+        return answer
     return answer if "failed" in answer else {**answer, "in_our_model": reevaluated(job, tool, answer)}
 
 
@@ -112,8 +123,8 @@ def main() -> None:
     args.output.parent.mkdir(exist_ok=True)
     for tool in chosen:
         for job in find(args.only):
-            answer = measure(job, tool, paths.get(PEERS.get(tool, ""), "") or "", args.limit)
-            data["jobs"].setdefault(job.name, {})[tool] = answer
+            rows = data["jobs"].setdefault(job.name, {})
+            answer = rows[tool] = measure(job, tool, paths.get(PEERS.get(tool, ""), "") or "", args.limit, rows)
             args.output.write_text(json.dumps(data, indent=1) + "\n")
             text = answer.get("failed") or f"EDP {answer['edp']:.5e}, {answer['cpu_s']:.2f} CPU s"
             print(f"{job.name}: {tool}: {text}", flush=True)

@@ -81,8 +81,22 @@ def nodes(mapping: Any) -> list[list[Any]]:
     return found
 
 
+def given(job: dict[str, Any]) -> str:
+    """Return a mapping that is to be costed, as YAML."""
+    found = []
+    for kind, name, what, *axis in job["nodes"]:
+        if kind == "keep":
+            found.append({"!": "Storage", "tensors": what, "component": name})
+        elif axis[0] is None:
+            found.append({"!": "Temporal", "rank_variable": name.lower(), "tile_shape": what})
+        else:
+            place = {"name": axis[0], "component": "array"}
+            found.append({"!": "Spatial", "rank_variable": name.lower(), "tile_shape": what, **place})
+    return text({"nodes": [*found, {"!": "Compute", "einsum": "layer", "component": "mac"}]})
+
+
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Map one job in one process, and return what was found."""
+    """Map one job in one process, or cost the mapping that is given with it; return what was found."""
     # Not installed where this suite is checked.
     from accelforge import Spec  # pyright: ignore[reportMissingImports]
     from accelforge.frontend.mapper.metrics import Metrics  # pyright: ignore[reportMissingImports]
@@ -94,24 +108,30 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # it leaves a drawing in the folder where it runs
         Path("job.yaml").write_text(f"arch: {text(architecture(job))}\nworkload: {text(workload(job))}\n")
+        if "nodes" in job:
+            with Path("job.yaml").open("a") as file:
+                file.write(f"mapping: {given(job)}\n")
         spec = Spec.from_yaml("job.yaml")
         spec.mapper.metrics = Metrics.ENERGY_DELAY_PRODUCT
         spec.mapper.info_metrics = Metrics.all_metrics()
         spec.mapper._timeloop_style_even = job["even"]
         began = time.process_time()
-        found = spec.map_workload_to_arch(print_progress=False)
+        found = spec.evaluate_mapping() if "nodes" in job else spec.map_workload_to_arch(print_progress=False)
         seconds = time.process_time() - began
         row = found.data.iloc[0]
         os.chdir("/")
+    energy, cycles = float(row["Total<SEP>energy"]), float(row["Total<SEP>latency"])
+    figures = {"energy_pj": energy, "cycles": cycles, "edp": energy * cycles, "cpu_s": seconds}
+    if "nodes" in job:
+        key = "<SEP>action<SEP>"
+        return {**figures, "actions": {name.partition(key)[2]: float(row[name]) for name in row.index if key in name}}
     return {
-        "energy_pj": float(row["Total<SEP>energy"]), "cycles": float(row["Total<SEP>latency"]),
-        "edp": float(row["Total<SEP>energy"]) * float(row["Total<SEP>latency"]), "cpu_s": seconds,
-        "evaluated": int(found.valid_mappings), "space": float(found.total_mappings),
+        **figures, "evaluated": int(found.valid_mappings), "space": float(found.total_mappings),
         "nodes": nodes(row["Total<SEP>mapping"]()),
     }  # fmt: skip
 
 
 if __name__ == "__main__":
-    given = json.load(sys.stdin)
-    result = run(given) if given else {"version": metadata.version("accelforge")}
+    asked = json.load(sys.stdin)
+    result = run(asked) if asked else {"version": metadata.version("accelforge")}
     print("\n" + json.dumps(result))

@@ -34,6 +34,23 @@ def port256() -> Architecture:
     )
 
 
+def nano4() -> Architecture:
+    """Return 2 x 2 PEs with 48 and 8 words: so small that windows are fetched in parts, even of a layer that others finish."""
+    everything, words = frozenset(TENSORS), (WORD, WORD, WORD)
+    array = Fanout((Axis("rows", 2), Axis("cols", 2)))
+    dram, glb, rf = (200.0, 200.0, 200.0), (6.0, 6.0, 6.0), (1.0, 1.0, 1.0)
+    return Architecture(
+        name="nano4",
+        levels=(
+            StorageLevel("dram", everything, dram, dram, words),
+            StorageLevel("glb", everything, glb, glb, words, capacity_bits=48 * WORD, fanout=array),
+            StorageLevel("rf", everything, rf, rf, words, capacity_bits=8 * WORD),
+        ),
+        mac_pj=1.0,
+        source="made to compare mappers",
+    )
+
+
 def _layers() -> tuple[Layer, ...]:
     conv, gemm = Layer.conv, Layer.gemm
     return (
@@ -53,6 +70,8 @@ def _layers() -> tuple[Layer, ...]:
 
 LAYERS = {layer.name: layer for layer in _layers()}
 ARCHITECTURES = {arch.name: arch for arch in (tri256(), port256())}
+LINE = Layer.conv("conv_line", K=8, C=8, H=1, W=18, R=1, S=3)
+"""A convolution along a line: what windows of neighbours share is counted, in a space that every tool finishes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +107,7 @@ class Job:
         }  # fmt: skip
 
 
-JOBS = tuple(Job(layer, arch) for arch in ARCHITECTURES.values() for layer in LAYERS.values())
+JOBS = (*(Job(layer, arch) for arch in ARCHITECTURES.values() for layer in LAYERS.values()), Job(LINE, nano4()))
 
 
 def find(names: str | None) -> tuple[Job, ...]:

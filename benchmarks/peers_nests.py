@@ -8,13 +8,14 @@ from benchmarks.peers_jobs import Job
 from dataflows.errors import SystolithError
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.nest.cost import evaluate
-from dataflows.nest.rules import LETTERS, RELEVANT
-from dataflows.residency import letters
+from dataflows.nest.rules import LETTERS, RELEVANT, TENSORS
+from dataflows.residency import letters, resident
 from dataflows.workload import DIMS
 
-__all__ = ["Uneven", "costed", "nest", "of_accelforge", "of_zigzag"]
+__all__ = ["Uneven", "costed", "nest", "of_accelforge", "of_zigzag", "to_accelforge"]
 
 ZIGZAG = {"B": "N", "G": "G", "K": "K", "C": "C", "OY": "P", "OX": "Q", "FY": "R", "FX": "S"}
+LETTER = {tensor: letter for letter, tensor in LETTERS.items()}
 AXES = {"D1": "rows", "D2": "cols"}
 Place = tuple[int, str, str]
 """How many loops over time are further out, a level's name, and the tensor it keeps there."""
@@ -106,3 +107,57 @@ def costed(job: Job, mapping: Mapping) -> dict[str, Any]:
     except SystolithError as error:
         return {"refused": str(error)}
     return {"cycles": cost.cycles, "energy_pj": cost.energy_pj, "edp": cost.edp, "mapping": mapping.to_dict()["levels"]}
+
+
+def to_accelforge(job: Job, mapping: Mapping) -> list[list[Any]]:
+    """Return a mapping of the suite as AccelForge's nodes, so that its model costs it.
+
+    AccelForge fetches anew under every loop further out, so what stays while the innermost loops above a level turn is kept
+    further out than these; the array stands above them.
+    """
+    left = {dim: getattr(job.layer, dim) for dim in DIMS}
+    nodes: list[list[Any]] = []
+
+    def walk(loops: list[Loop]) -> None:
+        for loop in loops:
+            left[loop.dim] = -(-left[loop.dim] // loop.extent)
+            nodes.append(["loop", loop.dim, left[loop.dim], loop.axis])
+
+    turning: list[Loop] = []
+    for name, held, loops in _levels(mapping):
+        late = held
+        for at in range(len(turning)):
+            stays = {tensor for tensor in late if not any(loop.dim in RELEVANT[tensor] for loop in turning[at:])}
+            if stays:
+                nodes.append(["keep", name, sorted(LETTER[tensor] for tensor in stays)])
+                late -= stays
+            walk(turning[at : at + 1])
+        if late:
+            nodes.append(["keep", name, sorted(LETTER[tensor] for tensor in late)])
+        time = [loop for loop in loops if loop.axis is None]
+        space = [loop for loop in loops if loop.axis is not None]
+        cut = len(time)
+        while cut and _together(time[cut - 1 :]):
+            cut -= 1
+        walk(time[:cut] + space)
+        turning = time[cut:]
+    walk(turning)
+    return nodes
+
+
+def _levels(mapping: Mapping) -> list[tuple[str, frozenset[str], list[Loop]]]:
+    """Return levels with what they hold and their loops; those of a level that holds nothing are the next outer one's."""
+    found: list[tuple[str, frozenset[str], list[Loop]]] = []
+    for level in mapping.levels:
+        said = resident(level.name)
+        assert said is not None
+        held = said.of(frozenset(TENSORS))
+        if held or not found:
+            found.append((said.name, held, []))
+        found[-1][2].extend(level.loops)
+    return found
+
+
+def _together(loops: list[Loop]) -> bool:
+    """Return whether one tensor depends on none of the loops."""
+    return any(not any(loop.dim in RELEVANT[tensor] for loop in loops) for tensor in TENSORS)

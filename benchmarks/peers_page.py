@@ -8,15 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import RESULTS
+from benchmarks.peers_jobs import JOBS
 
 Answer = dict[str, Any]
-HEAD = ("job", "optimal, proved", "random", "local", "AccelForge, even", "AccelForge", "ZigZag", "its mapping here")
+HEAD = (
+    "job",
+    "optimal, proved",
+    "random",
+    "local",
+    "AccelForge, even",
+    "AccelForge",
+    "our best there",
+    "ZigZag",
+    "its best here",
+)
 
 
 def beside(answer: Answer | None, best: Answer) -> str:
     """Return EDP over the optimum, and CPU seconds."""
     if answer is None:
-        return "not run"
+        return ""
     if "failed" in answer:
         return answer["failed"]
     return f"{answer['edp'] / best['edp']:.4g}, {answer['cpu_s']:.3g} s"
@@ -36,6 +47,8 @@ def line(name: str, job: dict[str, Answer]) -> list[str]:
     proved = "" if best["gap"] == 0 else f" (gap {best['gap']:.2%})"
     first = f"{best['energy_pj'] / 1e6:,.1f} uJ, {best['cycles']:,}{proved}, {best['cpu_s']:.2f} s"
     tools = [beside(job.get(tool), best) for tool in ("random", "local", "accelforge-even", "accelforge", "zigzag")]
+    there = job.get("accelforge-model", {})
+    tools.insert(-1, f"{there['edp'] / best['edp']:.4g}" if "edp" in there else "")
     return [f"`{name}`", first, *tools, in_ours(job.get("zigzag"), best)]
 
 
@@ -43,7 +56,9 @@ def main() -> None:
     """Print the table."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
     data = json.loads(path.read_text())
-    rows = [list(HEAD), ["---"] * len(HEAD)] + [line(name, job) for name, job in data["jobs"].items() if "optimal" in job]
+    rows = [list(HEAD), ["---"] * len(HEAD)] + [
+        line(job.name, data["jobs"][job.name]) for job in JOBS if "optimal" in data["jobs"].get(job.name, {})
+    ]
     for row in rows:
         sys.stdout.write("| " + " | ".join(row) + " |\n")
 
