@@ -117,9 +117,9 @@ class NestResult:
     @property
     def gap(self) -> float | None:
         """How far `value` may be above the optimum, as a fraction of the bound; 0 is proved optimal, None means not known."""
-        if not self.bound:
-            return None
-        return 0.0 if self.bound >= self.value else self.value / self.bound - 1
+        if self.bound is not None and self.bound >= self.value:
+            return 0.0
+        return self.value / self.bound - 1 if self.bound else None
 
     def to_dict(self, name: str = "", count: int = 1) -> dict[str, Any]:
         """Return the JSON form of one layer of a map result."""

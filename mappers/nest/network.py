@@ -72,9 +72,9 @@ class NestNetwork:
     @property
     def gap(self) -> float | None:
         """How far `value` may be above the least there is, as a fraction."""
-        if not self.bound:
-            return None
-        return 0.0 if self.bound >= self.value * (1 - ROUNDING) else self.value / self.bound - 1
+        if self.bound is not None and self.bound >= self.value * (1 - ROUNDING):
+            return 0.0
+        return self.value / self.bound - 1 if self.bound else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form of a map result."""

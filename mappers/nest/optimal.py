@@ -72,7 +72,7 @@ class OptimalMapper:
             if self.start is not None:
                 search.take(Points.of([self.start], arch))
             elif search.loose:
-                first = replace(budget, evaluations=min(LOCAL, budget.evaluations or LOCAL))
+                first = replace(budget, evaluations=LOCAL if budget.evaluations is None else min(LOCAL, budget.evaluations))
                 good = LocalNestMapper().map(layer, arch, objective, rules=rules, options=options, budget=first)
                 search.evaluated += good.evaluated
                 search.take(Points.of([good.mapping], arch))
