@@ -145,7 +145,7 @@ def test_map_takes_another_tools_network(systolith, folder):
         (("cost", TIMELOOP[0], "--arch", TIMELOOP[1], "--mapping", TIMELOOP[0]), "a Timeloop problem"),
         (("cost", TIMELOOP[0], "--arch", "ws:rows=4,cols=4", "--mapping", TIMELOOP[2]), "a Timeloop mapping"),
         (("cost", "resnet18", "--arch", "tri256", "--mapping", TIMELOOP[2]), "name one of them with --layer"),
-        (("map", TIMELOOP[0], "--arch", TIMELOOP[1]), "a Timeloop architecture"),
+        (("map", TIMELOOP[0], "--arch", TIMELOOP[2]), "a Timeloop mapping"),
         (("networks", ZIGZAG[0]), "a ZigZag workload"),
         (("convert", "none.yaml", "--to", "timeloop"), "no such file"),
         (("convert", TIMELOOP[2], "--to", "systolith"), "a mapping without its architecture"),
