@@ -1,22 +1,25 @@
 """What every word of a flow costs at least: energy, and the time of each port that is looked at.
 
-Exact for levels that are accessed word by word; rows count as full, compressed tensors as free, and so do accesses that zeros
-save, so that sums of these never exceed what `dataflows.nest.cost` charges.
+Exact for levels that are accessed word by word; rows count as full as the sizes allow, compressed tensors as free, and so do
+accesses that zeros save, so that sums of these never exceed what `dataflows.nest.cost` charges.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from dataflows.mapping import Level, Loop, Mapping
-from dataflows.nest.accesses import width
+from dataflows.nest.accesses import per_word, width
 from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.counts import MAC
 from dataflows.nest.limits import effort
 from dataflows.nest.nest import Nest, bind
 from dataflows.nest.rules import TENSORS, Rules
 from dataflows.workload import DIMS, Layer
+from mappers.nest.proof.lattice import divisors
 
 __all__ = ["INPUTS", "OUT", "Coefficients", "Price", "least_prices", "outermost", "word_bits"]
 
@@ -89,13 +92,15 @@ class Price:
         return Coefficients(read + write - hop, fill + hop, read + less)
 
 
-def word_bits(nest: Nest, rules: Rules, level: int) -> tuple[int, ...]:
+def word_bits(nest: Nest, rules: Rules, level: int) -> tuple[float, ...]:
     """Return the bits that a word of each tensor takes at a level at least; a compressed one may take none."""
     storage = nest.storage[level]
     found = []
     for tensor, form in zip(TENSORS, storage.formats, strict=True):
         bits = width(nest, level, tensor, rules)
         wide = bits.final if level == len(nest.storage) - 1 else bits.partial
+        if storage.row_bits is not None:  # whole rows
+            wide = storage.row_bits * _rows(nest, level, tensor, wide)
         found.append(wide if form.kind == "dense" else 0)
     return tuple(found)
 
@@ -163,8 +168,17 @@ def _accesses(nest: Nest, rules: Rules, level: int, tensor: str) -> tuple[float,
         return 0.0, 0.0
     if storage.row_bits is None:
         return bits.partial / bits.final, 1.0
-    return _rows(storage.row_bits, bits.partial), _rows(storage.row_bits, bits.final)
+    return _rows(nest, level, tensor, bits.partial), _rows(nest, level, tensor, bits.final)
 
 
-def _rows(row_bits: int, bits: int) -> float:
-    return float(-(-bits // row_bits)) if bits > row_bits else 1 / (row_bits // bits)
+def _rows(nest: Nest, level: int, tensor: str, bits: int) -> float:
+    """Return the least accesses per word in rows: of all units that could be delivered together, the one that fills rows best.
+
+    A unit is a product of extents along the row dimensions, and what the innermost level delivers at once goes to multipliers.
+    """
+    storage = nest.storage[level]
+    sizes = [getattr(nest.layer, dim) for dim in storage.row_dims[TENSORS.index(tensor)]]
+    units = {math.prod(extents) for extents in itertools.product(*(divisors(size) for size in sizes))}
+    if level == 0:
+        units = {unit for unit in units if unit <= storage.fanout.size}
+    return min(accesses / words for accesses, words in (per_word(storage, unit, bits) for unit in units))

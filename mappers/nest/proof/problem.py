@@ -28,6 +28,8 @@ FREE: tuple[tuple[int, ...], ...] = ((N, P, Q), (K,), (C, R, S))
 _USED: tuple[tuple[int, ...], ...] = ((G, K, C, R, S), (), (N, G, K, P, Q))
 HUGE = 1e200
 """More cycles than there are; no price makes of it what is no number."""
+ROUNDED = 1 + 1e-12
+"""What a size may exceed a capacity by: bits of a word in rows are fractions."""
 Label = tuple[int, int]
 """A tensor whose free dimensions are the innermost loops of a level, and the very innermost of them."""
 LABELS: tuple[Label, ...] = tuple((tensor, dim) for tensor, dims in enumerate(FREE) for dim in dims)
@@ -72,7 +74,7 @@ class Problem:
     touched: float = field(init=False)
     effort: float = field(init=False)
     held: tuple[Floats, ...] = field(init=False)
-    bits: tuple[tuple[int, ...], ...] = field(init=False)
+    bits: tuple[tuple[float, ...], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         ly = self.layer
@@ -123,11 +125,11 @@ class Problem:
             return ok
         sizes = {tensor: storage.copies * self.bits[level][tensor] * self.held[tensor] for tensor in holds}
         if not isinstance(storage.capacity_bits, tuple):
-            return np.sum([np.zeros(len(ok)), *sizes.values()], axis=0) <= storage.capacity_bits
+            return np.sum([np.zeros(len(ok)), *sizes.values()], axis=0) <= storage.capacity_bits * ROUNDED
         for tensor, bits in sizes.items():
             room = storage.capacity_bits[tensor]
             if room is not None:
-                ok &= bits <= room
+                ok &= bits <= room * ROUNDED
         return ok
 
     def per_mac(self, tensor: int) -> Floats:
