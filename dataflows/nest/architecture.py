@@ -27,8 +27,18 @@ ROW_DIMS = ("K", "C", "K")
 """Dimensions that lie side by side in a row unless said otherwise: the channels, as in the suite's own buffers."""
 Position = Literal["offchip", "shared", "row", "column", "plane", "pe"]
 _POSITIONS: dict[str, Position] = {"rows": "row", "cols": "column", "planes": "plane"}
+MOST_PJ = 1e30
+"""The largest energy of an access, an operation or a cycle: sums and products of such are numbers still."""
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 _ALIAS = re.compile(r"L\d+")
+
+
+def _energies(where: str, **given: float | Triple) -> None:
+    """Refuse what is no energy: bounds of mappers hold for numbers that are not negative."""
+    for name, value in given.items():
+        for each in value if isinstance(value, tuple) else (value,):
+            if not 0 <= each <= MOST_PJ:  # false for NaN too
+                raise SpecError(f"{where}.{name}", value, f"numbers of pJ from 0 to {MOST_PJ:g}", "correct the energy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,7 @@ class Fanout:
         names = [axis.name for axis in self.axes]
         if len(set(names)) != len(names):
             raise SpecError("fanout.axes", names, "every axis once", "remove one")
+        _energies("fanout", hop_pj=self.hop_pj, add_pj=self.add_pj)
 
     @property
     def size(self) -> int:
@@ -176,8 +187,7 @@ class StorageLevel:
         if any(size is not None and size < 1 for size in sizes):
             raise SpecError(f"{where}.capacity_bits", self.capacity_bits, "positive numbers of bits", "leave it out if unlimited")
         object.__setattr__(self, "plain", self.row_bits is None and all(one.kind == "dense" for one in self.formats))
-        if min(*self.read_pj, *self.write_pj) < 0:
-            raise SpecError(f"{where}.read_pj, write_pj", (self.read_pj, self.write_pj), "no negative energy", "correct them")
+        _energies(where, read_pj=self.read_pj, write_pj=self.write_pj)
 
     @property
     def limited(self) -> bool:
@@ -246,6 +256,9 @@ class Architecture:
             raise SpecError(f"{self.name}.psum_bits", self.psum_bits, "a positive integer", "correct it")
         if self.clock_mhz is not None and not 0 < self.clock_mhz < math.inf:
             raise SpecError(f"{self.name}.clock_mhz", self.clock_mhz, "a positive number of MHz", "correct it")
+        _energies(self.name, mac_pj=self.mac_pj, leakage_pj=self.leakage_pj)
+        if self.area_um2 is not None and not 0 <= self.area_um2 < math.inf:
+            raise SpecError(f"{self.name}.area_um2", self.area_um2, "a number of square micrometres, not negative", "correct it")
 
     @property
     def pes(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from dataflows.compression import DENSE, Format
 from dataflows.datapath import Datapath
 from dataflows.errors import SpecError
-from dataflows.nest.architecture import ROW_DIMS, Architecture, Axis, Fanout, StorageLevel
+from dataflows.nest.architecture import MOST_PJ, ROW_DIMS, Architecture, Axis, Fanout, StorageLevel
 from dataflows.nest.pricing import KINDS, Wish, resolve
 from dataflows.nest.rules import TENSORS
 from dataflows.tech import technology
@@ -87,9 +87,9 @@ def architecture_from_dict(data: Any, path: str = "architecture") -> Architectur
         lambda: Architecture(
             name=str(data["name"]),
             levels=tuple(level for level, _ in read),
-            mac_pj=_number(_or_zero(data.get("mac_pj")), f"{path}.mac_pj"),
+            mac_pj=_energy(_or_zero(data.get("mac_pj")), f"{path}.mac_pj"),
             psum_bits=None if bits is None else _whole(bits, f"{path}.psum_bits"),
-            leakage_pj=_number(_or_zero(data.get("leakage_pj")), f"{path}.leakage_pj"),
+            leakage_pj=_energy(_or_zero(data.get("leakage_pj")), f"{path}.leakage_pj"),
             area_um2=area,
             datapath=None if data.get("datapath") is None else Datapath.parse(data["datapath"], f"{path}.datapath"),
             clock_mhz=clock,
@@ -133,8 +133,8 @@ def _storage(data: Any, path: str) -> StorageLevel:
         lambda: StorageLevel(
             name=str(data["name"]),
             holds=frozenset(holds),
-            read_pj=_triple(_or_zero(data.get("read_pj")), f"{path}.read_pj", _number, 0.0),
-            write_pj=_triple(_or_zero(data.get("write_pj")), f"{path}.write_pj", _number, 0.0),
+            read_pj=_triple(_or_zero(data.get("read_pj")), f"{path}.read_pj", _energy, 0.0),
+            write_pj=_triple(_or_zero(data.get("write_pj")), f"{path}.write_pj", _energy, 0.0),
             word_bits=bits,
             capacity_bits=_capacity(data, holds, bits, path),
             block_words=_whole(data.get("block_words", 1), f"{path}.block_words"),
@@ -184,7 +184,7 @@ def _fanout(data: Any, path: str) -> Fanout:
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise SpecError(f"{path}.{name}", value, "true or false", "correct the value")
-    hop, add = (_number(_or_zero(data.get(name)), f"{path}.{name}") for name in ("hop_pj", "add_pj"))
+    hop, add = (_energy(_or_zero(data.get(name)), f"{path}.{name}") for name in ("hop_pj", "add_pj"))
     return _made(path, lambda: Fanout(tuple(made), hop_pj=hop, add_pj=add, skew=data.get("skew", "none"), **flags))
 
 
@@ -219,6 +219,12 @@ def _or_zero(value: Any) -> Any:
 def _number(value: Any, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
         raise SpecError(path, value, "a number, not negative", "correct the value")
+    return value
+
+
+def _energy(value: Any, path: str) -> float:
+    if _number(value, path) > MOST_PJ:
+        raise SpecError(path, value, f"numbers of pJ from 0 to {MOST_PJ:g}", "correct the energy")
     return value
 
 

@@ -90,6 +90,48 @@ def test_broken_architectures_are_named(case):
     assert words in str(caught.value)
 
 
+WRONG = (-1e-9, float("nan"), float("inf"), -float("inf"), 1e31)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_no_energy_is_refused_in_code(wrong):
+    """The least of what is left would mean nothing to a mapper that proves."""
+    level = StorageLevel("dram", frozenset(TENSORS))
+    makers = {
+        "fanout.hop_pj": lambda: Fanout(hop_pj=wrong),
+        "fanout.add_pj": lambda: Fanout(add_pj=wrong),
+        "level dram.read_pj": lambda: StorageLevel("dram", frozenset(TENSORS), (0.0, wrong, 0.0)),
+        "level dram.write_pj": lambda: StorageLevel("dram", frozenset(TENSORS), write_pj=(0.0, 0.0, wrong)),
+        "a.mac_pj": lambda: Architecture("a", (level,), wrong),
+        "a.leakage_pj": lambda: Architecture("a", (level,), 1.0, leakage_pj=wrong),
+    }
+    for path, make in makers.items():
+        with pytest.raises(SpecError, match="allowed: numbers of pJ from 0 to 1e\\+30; correct the energy") as caught:
+            make()
+        assert caught.value.path == path
+        assert str(wrong) in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_no_energy_is_refused_in_text(wrong):
+    """At its place in the file."""
+    changes = {
+        "a.levels[1].fanout.hop_pj": lambda d: d["levels"][1]["fanout"].update(hop_pj=wrong),
+        "a.levels[1].fanout.add_pj": lambda d: d["levels"][1]["fanout"].update(add_pj=wrong),
+        "a.levels[0].read_pj.inputs": lambda d: d["levels"][0].update(read_pj={"inputs": wrong}),
+        "a.levels[0].write_pj": lambda d: d["levels"][0].update(write_pj=wrong),
+        "a.mac_pj": lambda d: d.update(mac_pj=wrong),
+        "a.leakage_pj": lambda d: d.update(leakage_pj=wrong),
+    }
+    for path, change in changes.items():
+        data = tri256().to_dict()
+        change(data)
+        with pytest.raises(SpecError, match="allowed: ") as caught:
+            Architecture.from_dict(data, "a")
+        assert caught.value.path == path
+        assert str(wrong) in str(caught.value)
+
+
 def test_sizes_in_words():
     data = {"name": "a", "mac_pj": 1, "levels": [
         {"name": "dram", "holds": ["weights", "inputs", "outputs"], "read_pj": 1, "write_pj": 1},
