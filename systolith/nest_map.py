@@ -110,6 +110,8 @@ def show(found: NestNetwork, arch: Architecture) -> None:
     data = found.to_dict()
     if data["total"]["interrupted"]:
         console.say("interrupted: these are the best mappings so far")
+        if found.not_begun:
+            console.say(f"not begun, any mapping that fits: {', '.join(found.not_begun)}")
     console.show_table(_title(found), KEYS, ([row[key] for key in KEYS] for row in data["layers"]))
     total = data["total"]
     figures = f"{total['cycles']:,} cycles, {total['energy_pj']:.4e} pJ, EDP {total['edp']:.4e} pJ x cycles"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,6 +33,10 @@ class Options:
     padded: bool = False
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """When to stop: what is not given does not.
@@ -44,11 +49,14 @@ class Budget:
         Mappings evaluated.
     began : float
         When the clock started.
+    halted : callable
+        Whether to stop for a reason of the caller's.
     """
 
     seconds: float | None = None
     evaluations: int | None = None
     began: float = field(default_factory=time.perf_counter)
+    halted: Callable[[], bool] = _never
 
     @property
     def elapsed(self) -> float:
@@ -58,7 +66,7 @@ class Budget:
     def spent(self, evaluated: int = 0) -> bool:
         """Whether to stop after so many evaluations."""
         late = self.seconds is not None and self.elapsed >= self.seconds
-        return late or (self.evaluations is not None and evaluated >= self.evaluations)
+        return late or (self.evaluations is not None and evaluated >= self.evaluations) or self.halted()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dataflows.feasible import Infeasible, InfeasibleError
+from dataflows.feasible import InfeasibleError
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.rules import Rules
 from dataflows.workload import Layer, Network
 from mappers.base import Objective, objective_value
-from mappers.nest.base import Budget, NestMapper, NestResult, Options
+from mappers.nest.base import NestMapper, NestResult, Options
+from mappers.nest.jobs import Job, Progress, run
 from mappers.nest.optimal import ROUNDING, OptimalMapper
 from mappers.pareto import Choice, Point, bound_at, combine
 
@@ -28,7 +28,6 @@ __all__ = ["NestNetwork", "map_nests"]
 
 ROUNDS = 6
 """Prices tried at most; they settle after two or three."""
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,8 @@ class NestNetwork:
         Wall time.
     bound : float or None
         No mappings of the layers give the network a smaller value; None where nothing is known.
+    not_begun : tuple of str
+        Layers that an interrupt came before: their mappings are ones that fit, no more.
     """
 
     network: str
@@ -53,6 +54,7 @@ class NestNetwork:
     layers: tuple[tuple[str, int, NestResult], ...]
     seconds: float
     bound: float | None
+    not_begun: tuple[str, ...] = ()
 
     @property
     def cycles(self) -> int:
@@ -85,37 +87,9 @@ class NestNetwork:
                 "cycles": self.cycles, "energy_pj": self.energy_pj, "edp": self.energy_pj * self.cycles,
                 "macs": sum(count * result.cost.macs for _, count, result in self.layers), "seconds": self.seconds,
                 "gap": self.gap, "optimal": self.gap == 0,
-                "interrupted": any(result.interrupted for _, _, result in self.layers),
+                "interrupted": any(result.interrupted for _, _, result in self.layers), "not_begun": list(self.not_begun),
             },
         }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What is asked of a mapper, but for the layer."""
-
-    arch: Architecture
-    mapper: NestMapper
-    objective: Objective
-    rules: Rules | None
-    options: Options | None
-    seconds: float | None
-    seed: int
-
-    def run(self, layer: Layer) -> NestResult | tuple[Infeasible, ...]:
-        """Map a layer, or say what it lacks."""
-        try:
-            return self.mapper.map(
-                layer,
-                self.arch,
-                self.objective,
-                rules=self.rules,
-                options=self.options,
-                budget=Budget(self.seconds),
-                seed=self.seed,
-            )
-        except InfeasibleError as error:
-            return tuple(error.reasons)
 
 
 def map_nests(
@@ -147,19 +121,21 @@ def map_nests(
     InfeasibleError
         With the reasons of every layer that cannot be mapped.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     names = network.distinct()
     shapes = list(dict.fromkeys(_shape(layer) for layer, _ in names))
     counts = [sum(count for layer, count in names if _shape(layer) == shape) for shape in shapes]
-    job = _Job(arch, mapper, objective, rules, options, seconds, seed)
+    job = Job(arch, mapper, objective, rules, options, seconds, seed)
     first = {_shape(layer): layer.name for layer, _ in reversed(names)}
-    found = _all(job, shapes, workers, progress, "map", [first[shape] for shape in shapes])
+    found, begun = _all(job, shapes, workers, progress, "map", [first[shape] for shape in shapes])
     bound = _bound(found, counts, objective)
     if objective == "edp" and isinstance(mapper, OptimalMapper) and len(shapes) > 1:
         found, bound = _together(job, mapper, shapes, counts, found, workers, progress)
     known = dict(zip(shapes, found, strict=True))
     layers = tuple((layer.name, count, _named(known[_shape(layer)], layer)) for layer, count in names)
-    return NestNetwork(network.name, arch.name, objective, layers, time.perf_counter() - began, bound)
+    known_of = dict(zip(shapes, begun, strict=True))
+    late = tuple(layer.name for layer, _ in names if not known_of[_shape(layer)])
+    return NestNetwork(network.name, arch.name, objective, layers, time.perf_counter() - start, bound, late)
 
 
 def _shape(layer: Layer) -> Layer:
@@ -182,31 +158,20 @@ def _bound(found: list[NestResult], counts: list[int], objective: Objective) -> 
 
 
 def _all(
-    job: _Job, shapes: list[Layer], workers: int, progress: Progress, what: str, names: Sequence[str] = ()
-) -> list[NestResult]:  # fmt: skip
-    """Map all layers; after an interrupt the others get no time. What they lack is said of `names`, where these are given."""
-    found: list[NestResult | tuple[Infeasible, ...]] = []
-    if workers > 1:
-        with ProcessPoolExecutor(min(workers, len(shapes))) as pool:
-            for done, result in enumerate(pool.map(job.run, shapes)):
-                progress(done, len(shapes), what)
-                found.append(result)
-    else:
-        for done, shape in enumerate(shapes):
-            progress(done, len(shapes), f"{what} {shape.name}")
-            late = any(isinstance(each, NestResult) and each.interrupted for each in found)
-            result = (replace(job, seconds=0.0) if late else job).run(shape)
-            found.append(replace(result, interrupted=True) if late and isinstance(result, NestResult) else result)
+    job: Job, shapes: list[Layer], workers: int, progress: Progress, what: str, names: Sequence[str] = ()
+) -> tuple[list[NestResult], list[bool]]:  # fmt: skip
+    """Return the mappings of all layers, and which were begun. What layers lack is said of `names`, where these are given."""
+    done = run(job, shapes, workers, progress, what)
     called = names or [shape.name for shape in shapes]
-    lacks = [(name, each) for name, each in zip(called, found, strict=True) if not isinstance(each, NestResult)]
+    lacks = [(name, each.found) for name, each in zip(called, done, strict=True) if not isinstance(each.found, NestResult)]
     reasons = [replace(reason, subject=name) for name, each in lacks for reason in each]
     if reasons:
         raise InfeasibleError(reasons)
-    return [each for each in found if isinstance(each, NestResult)]
+    return [each.found for each in done if isinstance(each.found, NestResult)], [each.begun for each in done]
 
 
 def _together(
-    job: _Job, mapper: OptimalMapper, shapes: list[Layer], counts: list[int], first: list[NestResult], workers: int,
+    job: Job, mapper: OptimalMapper, shapes: list[Layer], counts: list[int], first: list[NestResult], workers: int,
     progress: Progress,
 ) -> tuple[list[NestResult], float]:  # fmt: skip
     """Return mappings for the least EDP of the network, and a bound of it."""
@@ -217,7 +182,7 @@ def _together(
             break
         price = choice.energy_pj / choice.cycles
         priced = replace(job, mapper=replace(mapper, price=price))
-        found = _all(priced, shapes, workers, progress, f"map together, round {number + 1}:")
+        found, _ = _all(priced, shapes, workers, progress, f"map together, round {number + 1}:")
         for results, result in zip(known, found, strict=True):
             results.append(result)
         least = math.fsum(count * (each.bound or 0.0) for each, count in zip(found, counts, strict=True))

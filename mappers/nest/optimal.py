@@ -80,8 +80,6 @@ class OptimalMapper:
         except Stopped:
             pass
         except KeyboardInterrupt:
-            if search.point is None:
-                raise
             interrupted = True
         if search.point is None:
             search.point = space.smallest()

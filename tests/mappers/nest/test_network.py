@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,8 +15,10 @@ from dataflows.feasible import InfeasibleError
 from dataflows.nest.architecture import Architecture
 from dataflows.nest.cost import evaluate
 from dataflows.nest.presets import PRESETS
+from dataflows.nest.rules import Rules
 from dataflows.workload import Layer, Network
-from mappers.nest.base import Options
+from mappers.base import Objective
+from mappers.nest.base import Budget, NestResult, Options
 from mappers.nest.exhaustive import ExhaustiveMapper
 from mappers.nest.local import LocalNestMapper
 from mappers.nest.network import map_nests
@@ -115,6 +122,60 @@ def test_interrupt_gives_every_layer_a_mapping(monkeypatch: pytest.MonkeyPatch) 
     found = map_nests(NET, starved(), OptimalMapper())
     assert all(result.interrupted for _, _, result in found.layers)
     assert found.to_dict()["total"]["interrupted"]
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Maps layers of 3x3 taps at once, and takes all the time there is for others."""
+
+    name: str = "patient"
+
+    def map(
+        self, layer: Layer, arch: Architecture, objective: Objective = "edp", *, rules: Rules | None = None,
+        options: Options | None = None, budget: Budget | None = None, seed: int = 0,
+    ) -> NestResult:  # fmt: skip
+        """See `NestMapper`."""
+        if layer.R != 3:
+            assert budget is not None
+            while not budget.spent():
+                time.sleep(0.01)
+        limited = None if layer.R == 3 else Budget(evaluations=0)
+        return OptimalMapper().map(layer, arch, objective, rules=rules, options=options, budget=limited, seed=seed)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_interrupt_keeps_the_layers_that_are_done(workers: int) -> None:
+    """Ctrl-C reaches all processes: the first layer is done, the next are being mapped, the last is not begun."""
+    net = Network("net", (conv("a", 4, 2, 4, 3), conv("b", 8, 4, 7), conv("c", 4, 8, 7), conv("d", 8, 8, 7)), 0)
+    pressed = list[int]()
+
+    def interrupt(done: int, total: int, text: str) -> None:
+        if done == 1 and not pressed:
+            pressed.append(done)
+            for process in multiprocessing.active_children():
+                os.kill(process.pid or 0, signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    found = map_nests(net, starved(), Patient(), "energy", workers=workers, progress=interrupt, seconds=60)
+    assert found.seconds < 30
+    results = {name: result for name, _, result in found.layers}
+    alone = OptimalMapper().map(results["a"].layer, starved(), "energy")
+    assert (results["a"].mapping, results["a"].gap, results["a"].interrupted) == (alone.mapping, 0, False)
+    assert all(results[name].interrupted and results[name].gap for name in "bcd")
+    assert found.not_begun[-1] == "d"
+    assert "a" not in found.not_begun
+    assert found.to_dict()["total"]["not_begun"] == list(found.not_begun)
+
+
+def test_second_interrupt_is_raised() -> None:
+    """Whoever presses it twice does not want to wait."""
+
+    def interrupt(done: int, total: int, text: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    for workers in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            map_nests(NET, starved(), Patient(), workers=workers, progress=interrupt, seconds=60)
 
 
 def test_all_layers_that_do_not_fit_are_named() -> None:
