@@ -150,7 +150,7 @@ class Problem:
         """
         cycles = np.maximum(self.effort / used, sums[:, 1:].max(axis=1, initial=0.0))
         if self.objective == "latency" and self.price is None:
-            return cycles * self.macs
+            return np.where(sums[:, 0] < np.inf, cycles * self.macs, np.inf)  # infinite energy: it does not fit
         energy = sums[:, 0] + self.arch.leakage_pj * cycles if self.arch.leakage_pj else sums[:, 0]  # not 0 times infinity
         return self.worth(energy * self.macs, cycles * self.macs)
 
