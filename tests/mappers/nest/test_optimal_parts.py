@@ -1,9 +1,14 @@
-"""The proof on parts of tiny spaces, by all of its paths: what a real search prunes in its last moments, see `parts`."""
+"""The proof on tiny problems, by all of its paths.
+
+Three ways, from the most to the least direct: every bound of every partial mapping (`partials`), parts of spaces of which the
+proof knows how good their best is (`parts`), and whole searches.
+"""
 
 from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 from mappers.nest import optimal
@@ -13,6 +18,7 @@ from mappers.nest.optimal import OptimalMapper
 from mappers.nest.proof import orders, search, walk
 from mappers.nest.space import NestSpace
 from tests.mappers.nest.aimed import KINDS, draw
+from tests.mappers.nest.partials import Partials
 from tests.mappers.nest.parts import listed
 
 LISTED = 6_000
@@ -71,6 +77,29 @@ def compare(monkeypatch: pytest.MonkeyPatch, kind: str, seed: int, most: int = L
     return True
 
 
+def try_partials(monkeypatch: pytest.MonkeyPatch, kind: str, seed: int, most: int = 3_000) -> bool:
+    """Hold all bounds of two residencies of a problem against all mappings; False as above."""
+    space, rng = listed(draw(kind, seed), most), random.Random(seed)
+    if space is None:
+        return False
+    monkeypatch.setattr(search, "EASY", 0)  # for bands
+    monkeypatch.setattr(search, "BAND", rng.choice((0.0, 0.5, 0.75)))
+    for _ in range(2):
+        one = space.holds[rng.choice(space.fitting.tolist())]
+        held = tuple(frozenset(np.flatnonzero(each).tolist()) for each in one)
+        assert not (wrong := Partials(space, held).wrong()), f"{kind} {seed}: {held}\n{wrong}"
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_bound_is_above_what_it_is_a_bound_of(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All partial mappings of two residencies each of three problems of every kind, for six goals."""
+    done, seed = 0, 0
+    while done < 3:
+        seed += 1
+        done += try_partials(monkeypatch, kind, seed)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_part_of_a_tiny_space_loses_its_best(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight parts each of four problems of every kind, with limits that cut them up as large ones are."""
@@ -87,6 +116,16 @@ def test_equals_every_mapping_listed_where_limits_are_small(kind: str, monkeypat
     while done < 3:
         seed += 1
         done += compare(monkeypatch, kind, seed, 3_000)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("first", range(1_000, 11_000, 1_000))
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_bound_is_above_what_it_is_a_bound_of_in_many_problems(
+    kind: str, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """As above: 100 problems of every kind each time."""
+    assert sum(try_partials(monkeypatch, kind, seed) for seed in range(first, first + 100)) > 10
 
 
 @pytest.mark.nightly
