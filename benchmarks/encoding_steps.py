@@ -29,29 +29,13 @@ SMALL = 0.05
 CHANGED = 0.01
 
 
-def groups(encoding: Encoding) -> dict[str, slice]:
-    """Return where the genes of orders, parallel choices, amounts, tiles and residencies are."""
-    space, dims = encoding.space, len(encoding.dims)
-    axes = [sum(space.allowed[at][axis] for at in encoding.dims) for axis in range(len(space.axes))]
-    listed = encoding.kind == "importance"
-    levels = space.depth - 1
-    sizes = {
-        "order": levels * dims if listed else levels, "parallel": sum(axes) if listed else len(axes),
-        "amount": sum(axes), "tile": levels * dims,
-    }  # fmt: skip
-    found, at = {}, 0
-    for name, size in sizes.items():
-        found[name], at = slice(at, at + size), at + size
-    return found | {"stay": slice(at, encoding.genes)}
-
-
 def steps(layer: Any, arch: Any, kind: Any, seed: int) -> dict[str, tuple[float, float, float]]:
     """Return by group: how many small steps change EDP by more than 1 %, and the median EDP over the best's of both steps."""
     space, rng = opened(layer, arch, "edp", None, None), np.random.default_rng(seed)
     encoding = Encoding(space, Rules(), kind)
     champion, least = EvolutionNestMapper(kind).champion(encoding, Best(space, "edp", Rules(), Budget(evaluations=3000)), seed)
     found = {}
-    for name, where in groups(encoding).items():
+    for name, where in encoding.parts.items():
         size = (TRIED, where.stop - where.start)
         near, far = np.tile(champion, (TRIED, 1)), np.tile(champion, (TRIED, 1))
         near[:, where] += rng.normal(0, SMALL, size)

@@ -23,6 +23,8 @@ Mask = NDArray[np.bool_]
 EncodingName = Literal["importance", "index"]
 ENCODINGS: tuple[EncodingName, ...] = ("importance", "index")
 _STAYS = 0.7
+_SPREAD = 0.5
+"""Width of the band over which `Encoding.centred` spreads importances."""
 _STEPS = 6
 """Halvings that look for the largest tile that fits."""
 
@@ -41,6 +43,8 @@ class Encoding:
     - by level and tensor that may stay there or not: it stays above a half.
 
     With the encoding ``index``, every list of importances is one gene, the index of their order among all in lexicographic order.
+
+    Only the ranks of importances count, so they know no bounds; all other genes are clipped to the box of 0 to 1.
 
     Tiles are snapped to the divisor of the tile outside that is nearest by its logarithm; in padded spaces they are rounded. What
     does not fit its level is repaired, from the outside in: the tile shrinks, all its dimensions by one power; if even a tile of
@@ -61,6 +65,8 @@ class Encoding:
         Length of a vector.
     dims : ndarray
         Numbers of the dimensions that have genes.
+    parts : dict of str to slice
+        Where the genes are of ``order``, ``parallel``, ``amount``, ``tile`` and ``stay``.
     """
 
     space: NestSpace
@@ -69,6 +75,8 @@ class Encoding:
     plain: bool = False
     genes: int = field(init=False)
     dims: NDArray[np.intp] = field(init=False)
+    parts: dict[str, slice] = field(init=False)
+    _lists: list[int] = field(init=False)
     _spots: list[NDArray[np.intp]] = field(init=False)
     _free: Ints = field(init=False)
     _foot: Footprint = field(init=False)
@@ -87,19 +95,59 @@ class Encoding:
         ]
         most = max(len(self._divisors[at]) for at in self.dims) if len(self.dims) else 1
         self._table = np.array([np.resize(self._divisors[at], most) for at in self.dims], dtype=np.int64).reshape(-1, most)
-        levels, ratios = space.depth - 1, (space.depth - 1) * len(self.dims) + (0 if self.plain else sum(map(len, self._spots)))
-        lists = [len(self.dims)] * levels + [len(spots) for spots in self._spots]
-        self.genes = (sum(lists) if self.kind == "importance" else len(lists)) + ratios + len(self._free)
+        levels, spots = space.depth - 1, [len(each) for each in self._spots]
+        self._lists = [len(self.dims)] * levels + spots
+        listed = self.kind == "importance"
+        sizes = {
+            "order": len(self.dims) * levels if listed else levels, "parallel": sum(spots) if listed else len(spots),
+            "amount": 0 if self.plain else sum(spots), "tile": levels * len(self.dims), "stay": len(self._free),
+        }  # fmt: skip
+        ends = np.cumsum(list(sizes.values())).tolist()
+        self.parts = {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+        self.genes = ends[-1]
 
     def middle(self) -> Floats:
         """Return the vector to begin at: all genes in the middle, but tensors rather stay where they can."""
         found = np.full(self.genes, 0.5)
-        found[self.genes - len(self._free) :] = _STAYS
+        found[self.parts["stay"]] = _STAYS
+        return found
+
+    def anywhere(self, rng: np.random.Generator) -> Floats:
+        """Return a vector to begin at anew: no order preferred, all else drawn."""
+        found = rng.random(self.genes)
+        found[: self.parts["parallel"].stop] = 0.5
+        return found
+
+    def boxed(self, genes: Floats) -> Floats:
+        """Return the nearest vectors that mean something: all genes but importances from 0 to 1."""
+        found = np.clip(genes, 0.0, 1.0)
+        if self.kind == "importance":
+            ranked = self.parts["parallel"].stop
+            found[..., :ranked] = genes[..., :ranked]
+        return found
+
+    def centred(self, genes: Floats) -> Floats:
+        """Return another vector, (genes,), of the same mapping, from which small steps lead to all of its neighbours.
+
+        Importances keep their ranks, evenly spread over the middle half; an index goes to the middle of what decodes to its
+        order; whether a tensor stays goes to 0.3 or 0.7. All else is left as it is.
+        """
+        found, at = self.boxed(genes), 0
+        for count in self._lists:
+            if self.kind == "importance":
+                ranks = np.argsort(np.argsort(-found[at : at + count], kind="stable"))
+                found[at : at + count] = 0.5 + _SPREAD * (0.5 - ranks / max(count - 1, 1)) if count > 1 else 0.5
+                at += count
+            else:
+                found[at] = (_numbered(found[at], count) + 0.5) / math.factorial(count)
+                at += 1
+        stay = self.parts["stay"]
+        found[stay] = np.where(found[stay] > 0.5, _STAYS, 1 - _STAYS)
         return found
 
     def decode(self, genes: Floats) -> tuple[Points, Mask]:
         """Return the mappings of vectors, (n, genes), and which of them fit, as far as can be told without costing them."""
-        space, reader = self.space, _Reader(np.clip(genes, 0.0, 1.0))
+        space, reader = self.space, _Reader(self.boxed(genes))
         orders = [self._order(reader, len(self.dims)) for _ in range(space.depth - 1)]
         ranks = [self._order(reader, len(spots)) for spots in self._spots]
         amounts = [np.ones((len(genes), len(spots))) if self.plain else reader.take(len(spots)) for spots in self._spots]
@@ -125,8 +173,7 @@ class Encoding:
         """Return permutations, (n, count)."""
         if self.kind == "importance":
             return np.argsort(-reader.take(count), axis=1, kind="stable")
-        choices = math.factorial(count)
-        return _permuted(np.minimum((reader.take(1)[:, 0] * choices).astype(np.int64), choices - 1), count)
+        return _permuted(_numbered(reader.take(1)[:, 0], count), count)
 
     def _unroll(self, extents: Ints, left: Ints, axis: int, dims: NDArray[np.intp], amounts: Floats) -> None:
         """Fill in extents along an axis, (n, 8), dimensions by falling importance; take them off what is left."""
@@ -215,6 +262,12 @@ class _Reader:
         """Return the next genes, (n, count)."""
         self._at += count
         return self._genes[:, self._at - count : self._at]
+
+
+def _numbered(genes: Floats, count: int) -> Ints:
+    """Return which of all orders of so many dimensions genes mean, as numbers from 0."""
+    choices = math.factorial(count)
+    return np.minimum((genes * choices).astype(np.int64), choices - 1)
 
 
 def _permuted(index: Ints, count: int) -> NDArray[np.intp]:

@@ -32,6 +32,8 @@ REDRAWN = 10
 """Times that illegal vectors of a generation are drawn again."""
 MISFIT = 1e6
 """Score of what does not fit; others are logarithms of double-precision numbers, at most 710."""
+FROM_BEST, REDRAWN_GENES = 0.8, 0.2
+"""How likely a run begins near the best vector, and each of its genes is then drawn anew."""
 LEAST_GAIN = 1e-9
 """Relative; less is no progress."""
 
@@ -42,8 +44,10 @@ class EvolutionNestMapper:
 
     Each generation is drawn from a normal distribution. Vectors that decode to a tile that no repair fits into its level are
     drawn again and cost no evaluation (codesign reference, 1.4); whole generations are costed at once. The optimiser minimises
-    the logarithm of the value plus the squared distance from the box of 0 to 1, outside of which vectors are clipped. When a run
-    finds nothing better for some generations, the next one begins around the best vector so far or anywhere, equally likely.
+    the logarithm of the value plus the squared distance from the box of 0 to 1, outside of which vectors are clipped.
+
+    When a run finds nothing better for some generations, the next one begins: four times of five at the best vector so far,
+    centred (`Encoding.centred`) and with a fifth of its genes drawn anew, else anywhere. Both encodings are searched alike.
 
     Attributes
     ----------
@@ -62,9 +66,9 @@ class EvolutionNestMapper:
     """
 
     encoding: EncodingName = "importance"
-    population: int = 32
+    population: int = 12
     sigma: float = 0.2
-    patience: int = 20
+    patience: int = 15
     samples: int = 10_000
     plain: bool = False
     name: str = "evolution"
@@ -107,7 +111,7 @@ class EvolutionNestMapper:
                 for genes, value in self._run(cma, encoding, best):
                     if value < least:
                         champion, least = genes, value
-                mean = champion if rng.random() < 0.5 else rng.random(encoding.genes)
+                mean = _beginning(encoding, champion, rng)
         return champion, least
 
     def _run(self, cma: CMA, encoding: Encoding, best: Best) -> Iterator[tuple[Floats, float]]:
@@ -118,15 +122,23 @@ class EvolutionNestMapper:
             points = points[: best.left(len(points))]
             values = best.values(points)
             at = int(np.argmin(values))
-            yield np.clip(genes[at], 0.0, 1.0), float(values[at])
+            yield encoding.boxed(genes[at]), float(values[at])
             if len(points) < self.population:
                 return
-            outside = ((genes - np.clip(genes, 0.0, 1.0)) ** 2).sum(axis=1)
+            outside = ((genes - encoding.boxed(genes)) ** 2).sum(axis=1)
             fits = np.isfinite(values)
             scores = np.log(np.maximum(values, 1e-300), where=fits, out=np.full(len(values), MISFIT)) + outside
             cma.tell([(vector, float(score)) for vector, score in zip(genes, scores, strict=True)])
             stale = 0 if values[at] < least * (1 - LEAST_GAIN) else stale + 1
             least = min(least, float(values[at]))
+
+
+def _beginning(encoding: Encoding, champion: Floats, rng: np.random.Generator) -> Floats:
+    """Return where the next run begins."""
+    if rng.random() >= FROM_BEST:
+        return encoding.anywhere(rng)
+    anew = rng.random(encoding.genes)
+    return np.where(rng.random(encoding.genes) < REDRAWN_GENES, anew, encoding.centred(champion))
 
 
 def _legal(cma: CMA, encoding: Encoding, count: int) -> tuple[Floats, Points]:

@@ -99,6 +99,50 @@ def test_the_largest_importance_is_the_outermost_loop_and_the_first_to_be_unroll
     assert outer[DIMS.index("K")] == 16
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 30), st.sampled_from(ENCODINGS), st.booleans(), st.booleans())
+def test_centring_keeps_the_mapping_and_brings_it_within_reach_of_its_neighbours(seed, kind, padded, plain):
+    layer, arch = random_case(seed)
+    encoding = Encoding(NestSpace(layer, arch, Options(padded=padded)), Rules(), kind, plain)
+    rng = np.random.default_rng(seed)
+    genes = rng.normal(0.5, rng.choice([0.1, 0.5, 2.0]), (20, encoding.genes))
+    genes[10:] = genes[10:].round(1)  # ties
+    centred = np.array([encoding.centred(each) for each in genes])
+    (points, legal), (again, legal_too) = encoding.decode(genes), encoding.decode(centred)
+    assert (legal == legal_too).all()
+    for one, other in ((points.time, again.time), (points.space, again.space), (points.order, again.order)):
+        assert (one == other).all()
+    assert (points.holds == again.holds).all()
+    assert (centred >= 0).all()
+    assert (centred <= 1).all()
+    assert np.allclose([encoding.centred(each) for each in centred], centred)
+    if kind == "importance":
+        order = centred[:, encoding.parts["order"]]
+        assert ((order >= 0.25) & (order <= 0.75)).all()
+
+
+@pytest.mark.parametrize("kind", ENCODINGS)
+def test_only_importances_know_no_bounds(kind):
+    encoding = Encoding(NestSpace(CONV, PRESETS["tri256"]()), Rules(), kind)
+    genes = np.random.default_rng(4).normal(0.5, 2.0, (50, encoding.genes))
+    inside = encoding.boxed(genes)
+    ranked = encoding.parts["parallel"].stop
+    assert (inside[:, ranked:] == genes[:, ranked:].clip(0, 1)).all()
+    assert (inside[:, :ranked] == (genes[:, :ranked] if kind == "importance" else genes[:, :ranked].clip(0, 1))).all()
+    assert [part.stop for part in encoding.parts.values()][-1] == encoding.genes
+
+
+@pytest.mark.parametrize("kind", ENCODINGS)
+def test_a_run_begins_at_the_best_vector_but_for_some_genes_or_anywhere(kind):
+    encoding = Encoding(NestSpace(CONV, PRESETS["tri256"]()), Rules(), kind)
+    rng = np.random.default_rng(3)
+    champion = rng.random(encoding.genes)
+    kept = np.array([evolution._beginning(encoding, champion, rng) == encoding.centred(champion) for _ in range(2000)])
+    near = kept.mean(axis=1) > 0.4  # anywhere nothing is kept, or what happens to be in the middle
+    assert near.mean() == pytest.approx(0.8, abs=0.04)
+    assert kept[near].mean() == pytest.approx(0.8, abs=0.02)
+
+
 def test_an_index_counts_orders_lexicographically():
 
     found = _permuted(np.arange(math.factorial(4)), 4)
