@@ -22,6 +22,8 @@ __all__ = ["OptimalMapper"]
 
 LOCAL = 200_000
 """Mappings that a local search may cost first where bounds are loose."""
+SHARE = 16
+"""Of so many mappings of a small space it may cost one."""
 ROUNDING = 1e-9
 """Share of a value that sums of floating-point numbers may be off by."""
 
@@ -72,7 +74,8 @@ class OptimalMapper:
             if self.start is not None:
                 search.take(Points.of([self.start], arch))
             elif search.loose:
-                first = replace(budget, evaluations=LOCAL if budget.evaluations is None else min(LOCAL, budget.evaluations))
+                most = int(min(LOCAL, max(1, space.size // SHARE)))
+                first = replace(budget, evaluations=most if budget.evaluations is None else min(most, budget.evaluations))
                 good = LocalNestMapper().map(layer, arch, objective, rules=rules, options=options, budget=first)
                 search.evaluated += good.evaluated
                 search.take(Points.of([good.mapping], arch))
