@@ -24,6 +24,9 @@ from tests.mappers.nest.parts import listed
 LISTED = 6_000
 TRIALS = 8
 """Parts of each space."""
+BOUNDS = (("dilated", 65), ("everything", 46), ("linked_multipliers", 1), ("links_and_hops", 10), ("strict_writes", 29))
+PARTS = (("everything", 7), ("everything", 15), ("everything", 29), ("linked_multipliers", 6), ("strict_writes", 27))
+"""Problems that have found bounds made wrong on purpose which the first of each kind did not find."""
 
 
 def crippled(monkeypatch: pytest.MonkeyPatch, rng: random.Random) -> None:
@@ -116,6 +119,18 @@ def test_equals_every_mapping_listed_where_limits_are_small(kind: str, monkeypat
     while done < 3:
         seed += 1
         done += compare(monkeypatch, kind, seed, 3_000)
+
+
+@pytest.mark.parametrize(("kind", "seed"), BOUNDS)
+def test_no_bound_is_above_in_problems_that_have_found_some(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above."""
+    assert try_partials(monkeypatch, kind, seed)
+
+
+@pytest.mark.parametrize(("kind", "seed"), PARTS)
+def test_no_part_loses_its_best_in_problems_that_have_found_some(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above."""
+    assert try_parts(monkeypatch, kind, seed)
 
 
 @pytest.mark.nightly
