@@ -44,7 +44,8 @@ class Encoding:
 
     With the encoding ``index``, every list of importances is one gene, the index of their order among all in lexicographic order.
 
-    Only the ranks of importances count, so they know no bounds; all other genes are clipped to the box of 0 to 1.
+    The box of 0 to 1 bounds only amounts, ratios and what stays, which are clipped. Of importances only the ranks count. An index
+    wraps: above the last order comes the first.
 
     Tiles are snapped to the divisor of the tile outside that is nearest by its logarithm; in padded spaces they are rounded. What
     does not fit its level is repaired, from the outside in: the tile shrinks, all its dimensions by one power; if even a tile of
@@ -119,11 +120,9 @@ class Encoding:
         return found
 
     def boxed(self, genes: Floats) -> Floats:
-        """Return the nearest vectors that mean something: all genes but importances from 0 to 1."""
-        found = np.clip(genes, 0.0, 1.0)
-        if self.kind == "importance":
-            ranked = self.parts["parallel"].stop
-            found[..., :ranked] = genes[..., :ranked]
+        """Return vectors with all genes clipped to the box but importances and indices, which it does not bound."""
+        found, listed = np.clip(genes, 0.0, 1.0), self.parts["parallel"].stop
+        found[..., :listed] = genes[..., :listed]
         return found
 
     def centred(self, genes: Floats) -> Floats:
@@ -162,6 +161,7 @@ class Encoding:
         if space.options.padded:
             for at in self.dims:
                 factors[:, at] = space.chains.tightened(factors[:, at], space.sizes[at])
+            legal &= self._fits(factors, holds)
         order = np.tile(np.arange(len(DIMS), dtype=np.int8), (len(genes), space.depth, 1))
         closed = [at for at in range(len(DIMS)) if at not in self.dims]
         order[:, :, : len(closed)], order[:, :, len(closed) :] = closed, self.dims
@@ -209,6 +209,16 @@ class Encoding:
             legal &= fits
             outside = tile
         factors[:, self.dims, beside] = outside
+        return legal
+
+    def _fits(self, factors: Ints, holds: Mask) -> Mask:
+        """Return what fits: loops inside a padded tile may make more of it than was asked for."""
+        space, beside = self.space, len(self.space.axes)
+        legal = np.ones(len(factors), dtype=bool)
+        for level in range(1, space.depth):
+            inner = [at for at, (owner, _) in enumerate(space.axes) if owner >= level]
+            extents = factors[:, :, [*inner, *range(beside, beside + space.depth - level)]].prod(axis=2)
+            legal &= self._foot.fits(level, extents, holds[:, level])
         return legal
 
     def _fitted(self, level: int, outside: Ints, wanted: Floats, spread: Ints, holds: Mask) -> tuple[Ints, Mask]:
@@ -267,7 +277,7 @@ class _Reader:
 def _numbered(genes: Floats, count: int) -> Ints:
     """Return which of all orders of so many dimensions genes mean, as numbers from 0."""
     choices = math.factorial(count)
-    return np.minimum((genes * choices).astype(np.int64), choices - 1)
+    return np.minimum((genes % 1.0 * choices).astype(np.int64), choices - 1)
 
 
 def _permuted(index: Ints, count: int) -> NDArray[np.intp]:

@@ -44,7 +44,7 @@ class EvolutionNestMapper:
 
     Each generation is drawn from a normal distribution. Vectors that decode to a tile that no repair fits into its level are
     drawn again and cost no evaluation (codesign reference, 1.4); whole generations are costed at once. The optimiser minimises
-    the logarithm of the value plus the squared distance from the box of 0 to 1, outside of which vectors are clipped.
+    the logarithm of the value plus the squared distance from the box (`Encoding.boxed`).
 
     When a run finds nothing better for some generations, the next one begins: four times of five at the best vector so far,
     centred (`Encoding.centred`) and with a fifth of its genes drawn anew, else anywhere. Both encodings are searched alike.
