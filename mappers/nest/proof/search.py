@@ -29,8 +29,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 BAND = 0.75
 """Mappings that use at least this share of the multipliers of those before are looked at together."""
-LEAVES = 4096
-"""Whole mappings evaluated at a time, best bounds first."""
+LEAVES, FEW = 4096, 64
+"""Whole mappings evaluated at a time, best bounds first, and how many of each pile at first."""
 BEAMS, WIDTH = 128, 64
 """Parts of the space that are first searched with so many partial mappings only, to have something good early."""
 STATES, BLOCK = 20_000, 100_000
@@ -351,7 +351,7 @@ class Search:
     def _leaves(self, trail: Ints, bounds: Floats, held: Held) -> None:
         """Evaluate whole mappings, best bounds first, as long as they may be better."""
         ranked = np.argsort(bounds, kind="stable")
-        size = 64
+        size = FEW
         while True:
             part, ranked = ranked[:size], ranked[size:]
             part = part[bounds[part] < self._below()]

@@ -40,11 +40,12 @@ def crippled(monkeypatch: pytest.MonkeyPatch, rng: random.Random) -> None:
     monkeypatch.setattr(search, "BEAMS", rng.choice((0, 0, 3)))
     monkeypatch.setattr(search, "WIDTH", rng.choice((1, 2, 4)))
     monkeypatch.setattr(search, "BAND", rng.choice((0.3, 0.75, 1.0)))
-    monkeypatch.setattr(search, "LEAVES", 16)
+    monkeypatch.setattr(search, "LEAVES", rng.choice((16, 4096)))
+    monkeypatch.setattr(search, "FEW", 1)
     monkeypatch.setattr(search, "STATES", rng.choice((1, 5, 10**6)))
     monkeypatch.setattr(search, "BLOCK", rng.choice((1, 7, 10**6)))
     monkeypatch.setattr(walk, "CHUNK", rng.choice((1, 16, 1 << 18)))
-    monkeypatch.setattr(orders, "TOGETHER", 32)
+    monkeypatch.setattr(orders, "TOGETHER", rng.choice((256, 1 << 16)))
 
 
 def try_parts(monkeypatch: pytest.MonkeyPatch, kind: str, seed: int, most: int = LISTED) -> bool:
