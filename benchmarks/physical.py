@@ -129,7 +129,7 @@ def _in_library(name: str, sizes: dict[str, int], other: str) -> tuple[str, str,
 
 
 def placed_machines() -> str:
-    """Place and route every named array at 64 multipliers, since 256 do not fit the device with all; at 16 where 64 do not."""
+    """Place and route every named array at 64 multipliers, since 256 do not fit the device with all; at 4 where 64 do not."""
     rows = []
     for name, sizes in MACS_256.items():
         multipliers, one = _placed(name, sizes)
@@ -142,7 +142,7 @@ def placed_machines() -> str:
 
 def _placed(name: str, sizes: dict[str, int]) -> tuple[int, Placed]:
     """Return how many multipliers of a machine fit the device, and where they are."""
-    for share in (2, 4, 8):
+    for share in (2, 8):
         smaller = {key: max(size // share, 1) for key, size in sizes.items()}
         try:
             return math.prod(smaller.values()), place(array_part(NAMED[name](**smaller), name), target=Target())[0]
