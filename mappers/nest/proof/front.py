@@ -17,7 +17,7 @@ from dataflows.nest.counts import MAC
 from mappers.nest.proof.problem import FREE, INPUTS, OUT, C, P, Problem, Q, R, S
 from mappers.nest.proof.spatial import Spread
 
-__all__ = ["Front", "Held", "Pairs", "WINDOW_DIMS", "beside", "child_of", "order_matters", "pairs", "priced", "start"]  # noqa: RUF022
+__all__ = ["WINDOW_DIMS", "Front", "Held", "Pairs", "beside", "child_of", "order_matters", "pairs", "priced", "start"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -81,10 +81,10 @@ def _windows(rng: random.Random) -> Rules:
 
 
 def _case(
-    rng: random.Random, layer: Layer, levels: list[StorageLevel], rules: Rules, *, bypass: float = 0.6, **more: float
+    rng: random.Random, layer: Layer, levels: list[StorageLevel], rules: Rules, *, bypass: float = 0.6, leakage_pj: float = 0.0
 ) -> Case:  # fmt: skip
     options = Options(bypass=rng.random() < bypass)
-    return Case(layer, Architecture("tiny", tuple(levels), more.pop("mac_pj", 0.0), **more), rules, options)  # pyright: ignore[reportArgumentType]
+    return Case(layer, Architecture("tiny", tuple(levels), 0.0, leakage_pj=leakage_pj), rules, options)
 
 
 def everything(rng: random.Random) -> Case:
