@@ -16,8 +16,8 @@ from dataflows.option_text import join_options, split_options, whole
 from dataflows.zero_runs import Number, memory_words, padding, pairs_per_word, trailing
 
 MOST_BITS = 64
-MOST_STATES = 512
-"""Most ``pack * 2**run_bits``: packed words are counted by a Markov chain of that many states."""
+MOST_PAIRS = 256
+_MOST_TERMS = 1 << 18  # most pack * 4**run_bits: half as many complex numbers are a step of the chain that counts packed words
 
 _WHOLE_BLOCK = {"segment": 0, "segment_bits": 0}
 # What a format has besides its name, with the value it takes when none is given. Segment 0 is the whole block, index_bits 0
@@ -31,7 +31,7 @@ KINDS: dict[str, dict[str, int]] = {
     "zfnaf": {"segment": 16},
 }
 _LIMITS = {
-    "run_bits": (1, 16), "index_bits": (1, 32), "pack": (1, 64), "flag_bits": (0, MOST_BITS),
+    "run_bits": (1, 16), "index_bits": (1, 32), "pack": (1, MOST_PAIRS), "flag_bits": (0, MOST_BITS),
     "segment": (1, 1 << 40), "segment_bits": (0, MOST_BITS),
 }  # fmt: skip
 
@@ -82,9 +82,12 @@ class Format:
                 whole(value, f"format.{name}", low, high)
         if self.segment_bits and not self.segment:
             raise SpecError("format.segment_bits", self.segment_bits, "0 without segments", "give segment, the words of each")
-        if self.pack > 1 and self.pack << self.run_bits > MOST_STATES:
-            where = "format.pack, run_bits"
-            raise SpecError(where, (self.pack, self.run_bits), f"pack x 2**run_bits up to {MOST_STATES}", "make one smaller")
+        if self.kind == "rlc" and self.pack > most_pairs(self.run_bits):
+            where, allowed = (
+                "format.pack, run_bits",
+                f"pack up to {most_pairs(self.run_bits)} with run_bits={self.run_bits}",
+            )
+            raise SpecError(where, (self.pack, self.run_bits), allowed, "make one smaller")
 
     def bits(self, words: int, density: Number, word_bits: int) -> float:
         """Return the expected stored bits of a block.
@@ -216,6 +219,11 @@ class Format:
 
 
 DENSE = Format("dense")
+
+
+def most_pairs(run_bits: int) -> int:
+    """Return the most pairs of a memory word whose mean number can be told; it is all that limits them."""
+    return max(1, min(MOST_PAIRS, _MOST_TERMS >> 2 * run_bits))
 
 
 def checked_density(density: Any, path: str = "density") -> Number:

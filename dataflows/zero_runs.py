@@ -13,6 +13,9 @@ from typing import Any
 
 Number = float | Fraction
 
+DENSE_STATES = 512
+"""Up to so many states the chain of `memory_words` is one matrix; above, one matrix per frequency of the pairs' phase."""
+
 
 def power_sums(ratio: Number, count: int) -> tuple[Number, Number]:
     """Return sum of ratio**m and sum of (count - m) * ratio**m over m = 1 .. count.
@@ -62,21 +65,66 @@ def pairs_per_word(density: Number, run_bits: int) -> Number:
 def memory_words(words: int, density: Number, run_bits: int, pack: int, pairs: Number) -> Number:
     """Return the expected ceil(N / pack) for N pairs of one word or more: (E[N] + E[-N mod pack]) / pack.
 
-    The remainder comes from the chain of states (zeros since the last pair, pairs mod pack).
+    The remainder comes from the chain of states (zeros since the last pair, pairs mod pack). For a `Fraction` and more than
+    `DENSE_STATES` of them it is walked word by word, which is slow.
     """
     span = 1 << run_bits
-    powers = _powers(density, run_bits, pack)
+    if span * pack <= DENSE_STATES:
+        last = _row(words, _powers(density, run_bits, pack))[0].reshape(pack, span)
+    elif isinstance(density, float):
+        last = _by_frequency(words, density, run_bits, pack)
+    else:
+        last = _by_word(words, density, run_bits, pack)
+    missing = [-phase % pack for phase in range(pack)]
+    waste = sum(last[phase, 0] * missing[phase] for phase in range(pack))
+    waste += sum(last[phase, 1:].sum() * missing[(phase + 1) % pack] for phase in range(pack))
+    return (pairs + waste) / pack
+
+
+def _row(words: int, powers: list[Any]) -> Any:
+    """Return the first row of the step for `words` words; `powers` has those for 1, 2, 4 ... and gets more when needed."""
     row: Any = None
     for bit in range(words.bit_length()):
         if bit == len(powers):
             powers.append(powers[-1] @ powers[-1])
         if words >> bit & 1:
-            row = powers[bit][0] if row is None else row @ powers[bit]
-    last = row.reshape(pack, span)
-    missing = [-phase % pack for phase in range(pack)]
-    waste = sum(last[phase, 0] * missing[phase] for phase in range(pack))
-    waste += sum(last[phase, 1:].sum() * missing[(phase + 1) % pack] for phase in range(pack))
-    return (pairs + waste) / pack
+            row = powers[bit][..., :1, :] if row is None else row @ powers[bit]
+    return row
+
+
+def _by_frequency(words: int, density: float, run_bits: int, pack: int) -> Any:
+    """Return the probability of every (phase, zeros): the phase only turns, so its Fourier transform splits the chain."""
+    import numpy as np
+
+    return np.fft.irfft(_row(words, _turns(density, run_bits, pack))[:, 0], n=pack, axis=0)
+
+
+def _by_word(words: int, density: Number, run_bits: int, pack: int) -> Any:
+    """Return the same in the arithmetic of `density`."""
+    import numpy as np
+
+    state = np.zeros((pack, 1 << run_bits), dtype=object)
+    state[0, 0] = 1
+    for _ in range(words):
+        ended = density * state.sum(axis=1) + (1 - density) * state[:, -1]
+        state[:, 1:] = (1 - density) * state[:, :-1]
+        state[:, 0] = np.roll(ended, 1)
+    return state
+
+
+@lru_cache(maxsize=64)
+def _turns(density: float, run_bits: int, pack: int) -> list[Any]:
+    """Return the chain's step for one word at every frequency, as `_powers` does for the whole."""
+    import numpy as np
+
+    span = 1 << run_bits
+    turn = np.exp(-2j * np.pi * np.arange(pack // 2 + 1) / pack)
+    step = np.zeros((len(turn), span, span), dtype=complex)
+    zeros = np.arange(span - 1)
+    step[:, zeros, zeros + 1] = 1 - density
+    step[:, :, 0] = density * turn[:, None]
+    step[:, -1, 0] = turn
+    return [step]
 
 
 @lru_cache(maxsize=64, typed=True)

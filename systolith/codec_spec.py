@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflows.axi import AxiOptions
-from dataflows.compression import Format
+from dataflows.compression import MOST_PAIRS, Format
 from dataflows.errors import SpecError
 from systolith.textspec import integer, pairs, split_head
 
 NAMES = {"rlc": "run-length encoder and decoder with stream ports, of Eyeriss' format unless told otherwise"}
 DEFAULTS = {"run_bits": 5, "pack": 3, "flag_bits": 1, "word_bits": 16, "length_bits": 20}
 """Parameters and what they are when none is given."""
-RANGES = {"run_bits": (1, 16), "pack": (1, 64), "flag_bits": (0, 64), "word_bits": (1, 32), "length_bits": (1, 48)}
+RANGES = {"run_bits": (1, 16), "pack": (1, MOST_PAIRS), "flag_bits": (0, 64), "word_bits": (1, 32), "length_bits": (1, 48)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataflows import zero_runs
 from dataflows.compression import DENSE, KINDS, Format, checked_density
 from dataflows.errors import SpecError
 
@@ -223,6 +224,31 @@ def test_long_sparse_blocks_lose_no_digits():
     assert padding == pytest.approx(float(exact), rel=1e-9)
 
 
+@pytest.mark.parametrize(("run_bits", "pack", "words"), [(5, 39, 700), (5, 17, 1), (4, 64, 1025), (1, 256, 600), (8, 4, 300)])
+def test_the_phases_of_large_memory_words_are_those_of_a_walk_word_by_word(run_bits, pack, words):
+    for density in (0.0, 0.02, 0.6, 1.0):
+        walked = zero_runs._by_word(words, density, run_bits, pack).astype(float)
+        assert zero_runs._by_frequency(words, density, run_bits, pack) == pytest.approx(walked, abs=1e-13)
+
+
+@pytest.mark.parametrize("density", [Fraction(1, 3), 0.3, 0.02])
+def test_all_ways_to_count_memory_words_agree(density, monkeypatch):
+    count, exact = zero_runs.memory_words.__wrapped__, isinstance(density, Fraction)
+    for run_bits, pack, words in ((2, 5, 1), (2, 5, 37), (1, 3, 60), *([] if exact else [(5, 3, 5000), (3, 8, 1 << 20)])):
+        wanted = count(words, density, run_bits, pack, words * density)
+        with monkeypatch.context() as patch:
+            patch.setattr(zero_runs, "DENSE_STATES", 0)
+            found = count(words, density, run_bits, pack, words * density)
+        assert found == (wanted if exact else pytest.approx(wanted, rel=1e-12))
+
+
+def test_a_beat_of_64_bytes_holds_39_pairs():
+    form = Format("rlc", run_bits=5, pack=39, flag_bits=1)
+    assert form.bits(6, 0.0, 8) == 508  # one memory word, however few pairs it has
+    assert form.expected_bits(40, Fraction(1), 8) == 2 * 508
+    assert form.ratio(0.3, 8, 1 << 20) == pytest.approx(form.ratio(0.3, 8), rel=1e-4)
+
+
 @st.composite
 def formats(draw: st.DrawFn) -> Format:
     kind = draw(st.sampled_from(sorted(KINDS)))
@@ -250,7 +276,8 @@ def test_round_trip(form):
         ("rlc:run_bits", "layer.format", "rlc:run_bits", "key=value"),
         ("rlc:", "layer.format", "rlc:", "key=value"),
         ("rlc:run_bits=5,run_bits=6", "layer.format.run_bits", "6", "each key once"),
-        ("rlc:run_bits=9,pack=3", "layer.format.pack, run_bits", (3, 9), "up to 512"),
+        ("rlc:run_bits=9,pack=3", "layer.format.pack, run_bits", (3, 9), "pack up to 1 with"),
+        ("rlc:run_bits=6,pack=65", "layer.format.pack, run_bits", (65, 6), "pack up to 64 with"),
         ("bitmask:index_bits=4", "layer.format.index_bits", 4, "segment"),
         ("csc:segment_bits=16", "layer.format.segment_bits", 16, "0 without segments"),
         ({"format": "csc", "index_bits": True}, "layer.format.index_bits", True, "an integer"),

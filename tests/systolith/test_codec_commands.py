@@ -50,7 +50,7 @@ def test_engines_lists_it(systolith):
         (["generate", "rlc:length_bits=0"], ["length_bits", "1 to 48"]),
         (["generate", "rlc:flag_bits=-1"], ["flag_bits", "0 to 64"]),
         (["generate", "rlc:runs=5"], ["runs", "run_bits"]),
-        (["verify", "rlc:run_bits=9"], ["512"]),
+        (["verify", "rlc:run_bits=9"], ["pack up to 1 with run_bits=9"]),
         (["verify", "rcl"], ["rlc"]),
         (["verify", "rlc", "--bus", "axi"], ["--bus", "streams"]),
         (["synthesize", "rlc"], ["can only be generated and verified"]),
