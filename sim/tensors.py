@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +147,17 @@ def random_tensors(layer: Layer, rng: np.random.Generator, *, acc_bits: int = 32
         high=int(rng.integers(output_zero + 1, half)) if layer.activation == "relu6" else half - 1,
         other_zero_point=other_zero, coefficients=coefficients,
     )  # fmt: skip
+
+
+def with_zeros(tensors: LayerTensors, rng: np.random.Generator) -> LayerTensors:
+    """Return tensors of which many inputs and outputs are zero: of inputs a random share, of outputs those below a new bound.
+
+    Half of the time outputs are clipped at their zero point, as by a ReLU, and now and then at a value below or above it.
+    """
+    inputs = tensors.inputs.copy()
+    inputs[rng.random(inputs.shape) < rng.choice([0, 0.3, 0.7, 0.9, 0.99, 1])] = tensors.input_zero_point
+    low = int(rng.choice([tensors.low, tensors.output_zero_point, int(rng.integers(tensors.low, tensors.high + 1))]))
+    return replace(tensors, inputs=inputs, low=min(low, tensors.high))
 
 
 def _operands(shape: tuple[int, ...], bits: int, rng: np.random.Generator) -> NDArray[np.integer]:

@@ -17,16 +17,18 @@ NO_CONFLICT = "ports without conflict"
 LEVELS = ("dram", "stream", "pe")
 
 
-def compile_system(layer: Layer, system: SpatialSystem, mapping: Mapping) -> SystemProgram:
+def compile_system(
+    layer: Layer, system: SpatialSystem, mapping: Mapping, *, coded: tuple[bool, bool] = (False, False)
+) -> SystemProgram:
     """Bind a mapping of the levels ``dram``, ``stream`` and ``pe``.
 
     Loops over time at ``dram`` walk tiles in memory, those at ``stream`` what is in the buffers; loops along axes belong to
-    ``stream``, loops in the PEs to ``pe``.
+    ``stream``, loops in the PEs to ``pe``. `coded` says whether inputs and outputs lie in memory as coded rows.
 
     Raises
     ------
     SpecError
-        For a mapping that does not belong to the layer and the array.
+        For a mapping that does not belong to the layer and the array, or coded tensors of a system without coders.
     InfeasibleError
         Naming every limit of array or buffers that the mapping exceeds.
     """
@@ -43,7 +45,9 @@ def compile_system(layer: Layer, system: SpatialSystem, mapping: Mapping) -> Sys
         tensor = "inputs" if boxes[0] is None else "outputs"
         remedy = "unroll another dimension along the axes of its ports"
         raise InfeasibleError([Infeasible(f"l2.{tensor}", system.array.lanes(tensor), 0, NO_CONFLICT, remedy, layer.name)])
-    program = SystemProgram(system, array, depth, sizes, boxes[0], boxes[1])
+    if any(coded) and not system.coding:
+        raise SpecError("system.rlc", None, "coders, for coded rows", "give the system rlc, or leave tensors uncoded")
+    program = SystemProgram(system, array, depth, sizes, boxes[0], boxes[1], coded)
     if reasons := violations(program):
         raise InfeasibleError(reasons)
     return program

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataflows.feasible import Infeasible
 from dataflows.nest.rules import RELEVANT, TENSORS
 from dataflows.spatial.program import REDUCED
+from dataflows.spatial.system.coded import coded_violations
 from dataflows.spatial.system.deliveries import delivery_length, delivery_loops
 from dataflows.spatial.system.geometry import channel_beats
 from dataflows.spatial.system.nests import MOST_INNER_LOOPS
@@ -31,6 +32,7 @@ def violations(program: SystemProgram) -> list[Infeasible]:
     reasons = [*_exceeded(_irregular(program)), *_exceeded(_order(program))]
     if not reasons:  # the rest asks for regular deliveries
         reasons = [*_exceeded(_buffers(program)), *_exceeded(_fields(program)), *_exceeded(_whole_beats(program))]
+        reasons += _exceeded(coded_violations(program))
     return [Infeasible(*reason, subject) for reason in reasons]
 
 

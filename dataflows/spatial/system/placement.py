@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dataflows.spatial.system.coded import CODED, row_layout
 from dataflows.spatial.system.geometry import channel_beats
 from dataflows.spatial.system.program import SystemProgram
 
@@ -15,7 +16,7 @@ class Placement:
     Attributes
     ----------
     program, scales, weights, inputs, outputs, end : int
-        Beat addresses.
+        Beat addresses. A coded tensor begins with its table of lengths.
     """
 
     program: int
@@ -50,6 +51,8 @@ def tensor_beats(program: SystemProgram, tensor: str) -> int:
     layer, system = program.layer, program.system
     if tensor == "weights":
         return program.tiles("weights") * program.weight_beats
+    if program.coded[CODED.index(tensor)]:
+        return row_layout(program, tensor).beats
     pixels = layer.H * layer.W if tensor == "inputs" else layer.P * layer.Q
     return layer.N * pixels * channel_beats(layer, system, tensor)
 

@@ -63,6 +63,22 @@ class SystemPort(Protocol):
         """Return the cycle in which the last beat of read transaction `number` comes, counted behind the program."""
         ...
 
+    def ask(self, address: int, beats: int, at: int) -> int:
+        """Read adjacent beats of coded rows from cycle `at` on, as part of a transaction; return as `read`."""
+        ...
+
+    def close(self) -> None:
+        """End a read transaction that was asked for in parts."""
+        ...
+
+    def came(self, number: int) -> int:
+        """Return the cycle in which beat `number` of all that `ask` asked for comes."""
+        ...
+
+    def put(self, address: int, at: int) -> int:
+        """Write one beat that is there in cycle `at`; return the cycle in which it is accepted."""
+        ...
+
     def write(self, request: Request, at: int, apart: int) -> int:
         """Write beats, the first of which is read from the buffer in cycle `at` on, others `apart` cycles later each.
 
@@ -81,6 +97,7 @@ class NativePort:
         self.interval, self.latency = memory.interval, memory.latency
         self.free = 0
         self.arrivals: list[int] = []
+        self.parts: list[int] = []  # cycles in which beats of coded rows come
 
     def fetch(self, request: Request, at: int) -> int:
         """See `SystemPort`."""
@@ -95,6 +112,24 @@ class NativePort:
     def arrived(self, number: int) -> int:
         """See `SystemPort`."""
         return self.arrivals[number]
+
+    def ask(self, address: int, beats: int, at: int) -> int:
+        """See `SystemPort`."""
+        last = self._burst(beats, at)
+        self.parts += [last + self.latency - (beats - 1 - n) * self.interval for n in range(beats)]
+        return last
+
+    def close(self) -> None:
+        """See `SystemPort`."""
+        self.arrivals.append(self.parts[-1])
+
+    def came(self, number: int) -> int:
+        """See `SystemPort`."""
+        return self.parts[number]
+
+    def put(self, address: int, at: int) -> int:
+        """See `SystemPort`."""
+        return self._burst(1, at)
 
     def write(self, request: Request, at: int, apart: int) -> int:
         """See `SystemPort`; the queue in front of the port is long enough for any interval."""
@@ -117,6 +152,8 @@ class ShellPort:
         self.port = AxiPort(axi, latency=latency, bus_bytes=memory.bus_bytes, programs=(), loads=(), stores=())
         self.lasts: list[int] = []  # number of the last beat of every read transaction
         self.arrivals: list[int] = []
+        self.parts: list[int] = []  # numbers of the beats of coded rows
+        self.came_at: list[int] = []
 
     def fetch(self, request: Request, at: int) -> int:
         """See `SystemPort`."""
@@ -132,8 +169,36 @@ class ShellPort:
     def arrived(self, number: int) -> int:
         """See `SystemPort`."""
         while len(self.arrivals) <= number:
-            self.arrivals.append(self.port.arrival(self.lasts[len(self.arrivals)]))
+            last = self.lasts[len(self.arrivals)]
+            while len(self.came_at) < len(self.parts) and self.parts[len(self.came_at)] <= last:
+                self.came_at.append(self.port.arrival(self.parts[len(self.came_at)]))
+            coded = bool(self.came_at) and self.parts[len(self.came_at) - 1] == last
+            self.arrivals.append(self.came_at[-1] if coded else self.port.arrival(last))
         return self.arrivals[number]
+
+    def ask(self, address: int, beats: int, at: int) -> int:
+        """See `SystemPort`."""
+        first = self.port.asked
+        last = self.port.read(line(address % ADDRESSES, beats), at)
+        self.parts += range(first, first + beats)
+        return last
+
+    def close(self) -> None:
+        """See `SystemPort`."""
+        self.lasts.append(self.port.asked - 1)
+
+    def came(self, number: int) -> int:
+        """See `SystemPort`; beats are looked up in their order, transactions before them first."""
+        beat = self.parts[number]
+        while len(self.arrivals) < len(self.lasts) and self.lasts[len(self.arrivals)] < beat:
+            self.arrived(len(self.arrivals))
+        while len(self.came_at) <= number:
+            self.came_at.append(self.port.arrival(self.parts[len(self.came_at)]))
+        return self.came_at[number]
+
+    def put(self, address: int, at: int) -> int:
+        """See `SystemPort`."""
+        return self.port.write(line(address % ADDRESSES, 1), at)
 
     def write(self, request: Request, at: int, apart: int) -> int:
         """See `SystemPort`."""

@@ -31,6 +31,8 @@ class SystemProgram:
         Extents of a tile by dimension, padding of the loops included.
     inputs, outputs : Box
         Where the words of a tile lie in the buffers.
+    coded : tuple of bool
+        Whether inputs and outputs lie in memory as coded rows.
     """
 
     system: SpatialSystem
@@ -39,6 +41,7 @@ class SystemProgram:
     sizes: dict[str, int]
     inputs: Box
     outputs: Box
+    coded: tuple[bool, bool] = (False, False)
 
     @property
     def layer(self) -> Layer:

@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from dataflows.axi import AxiOptions
+from dataflows.errors import SpecError
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.schedule import ArrayRun, Gates, check_iterations, latency
+from dataflows.spatial.system.coded import CODED, CodedTile, Codes, coded_input_tiles, coded_output_tiles, row_layout
+from dataflows.spatial.system.coders import CodedReads, CodedWrites, Rows
 from dataflows.spatial.system.deliveries import delivery_length
 from dataflows.spatial.system.placement import Placement
 from dataflows.spatial.system.ports import NativePort, Request, ShellPort, SystemPort, adjacent
 from dataflows.spatial.system.program import SystemProgram, inputs_nest, results_nest, weights_nest
-from dataflows.spatial.system.tiles import input_tiles, output_tiles, weight_tiles
+from dataflows.spatial.system.tiles import Tile, input_tiles, output_tiles, weight_tiles
 
 HALVES = 2
 FEED_LATENCY = {"weights": 2, "inputs": 3}
@@ -43,6 +46,8 @@ class SystemSchedule:
         Cycles in which sums are read to be requantised.
     dummies : int
         Beats read for input tiles that lie outside the image altogether.
+    coded : tuple of int
+        Beats read of coded inputs, and beats written of coded outputs, tables included; 0 for what is not coded.
     """
 
     cycles: int
@@ -51,9 +56,10 @@ class SystemSchedule:
     wait_accumulator: int
     post_busy: int
     dummies: int
+    coded: tuple[int, int] = (0, 0)
 
 
-def schedule(program: SystemProgram, where: Placement) -> SystemSchedule:
+def schedule(program: SystemProgram, where: Placement, codes: Codes | None = None) -> SystemSchedule:
     """Return the exact schedule on the native port.
 
     Parameters
@@ -61,26 +67,30 @@ def schedule(program: SystemProgram, where: Placement) -> SystemSchedule:
     program : SystemProgram
     where : Placement
         Where everything lies; on this port only the length of the program matters.
+    codes : Codes, optional
+        What the coders do with the rows of coded tensors: cycles depend on the data there.
 
     Raises
     ------
     SpecError
-        For more iterations of the outer loops than it is ready to walk.
+        For more iterations of the outer loops than it is ready to walk, or coded tensors without codes.
     """
-    return run_port(program, where, NativePort(program.system.memory))
+    return run_port(program, where, NativePort(program.system.memory), codes)
 
 
-def run_port(program: SystemProgram, where: Placement, port: SystemPort) -> SystemSchedule:
+def run_port(program: SystemProgram, where: Placement, port: SystemPort, codes: Codes | None = None) -> SystemSchedule:
     """Return the schedule on a memory port."""
     check_iterations(program.array)
-    tiles = _Tiles(program, port, where)
+    if any(program.coded) and codes is None:
+        raise SpecError("codes", None, "the rows of coded tensors", "give them: cycles depend on the data")
+    tiles = _Tiles(program, port, where, codes or Codes())
     lengths = [delivery_length(program.array, tensor) for tensor in TENSORS[:2]]
     drain = program.array.output_words * program.array.slots
     run = ArrayRun(program.array, lengths, drain, begin=tiles.begin, gates=tiles)
     run.finish()
     cycles = tiles.flush()
     busy = program.array.iterations * program.array.steps
-    return SystemSchedule(cycles, busy, run.wait_delivery, run.wait_bank, tiles.post_busy, tiles.dummies)
+    return SystemSchedule(cycles, busy, run.wait_delivery, run.wait_bank, tiles.post_busy, tiles.dummies, tiles.coded_beats())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +113,10 @@ class ShellSchedule:
     axi_write_wait: int
 
 
-def axi_schedule(program: SystemProgram, where: Placement, axi: AxiOptions) -> ShellSchedule:
+def axi_schedule(program: SystemProgram, where: Placement, axi: AxiOptions, codes: Codes | None = None) -> ShellSchedule:
     """Return the exact schedule behind the AXI shell, with a memory that takes a beat in every cycle and never pauses."""
     port = ShellPort(axi, program.system.memory)
-    inside = run_port(program, where, port)
+    inside = run_port(program, where, port, codes)
     return ShellSchedule(inside, port.port.confirmed(), *port.port.waits())
 
 
@@ -116,7 +126,7 @@ class _Tiles(Gates):
     `at` is the cycle in which tile control is in its next state.
     """
 
-    def __init__(self, program: SystemProgram, port: SystemPort, where: Placement) -> None:
+    def __init__(self, program: SystemProgram, port: SystemPort, where: Placement, codes: Codes) -> None:
         self.program, self.system, self.port, self.where = program, program.system, port, where
         self.begin = port.fetch(adjacent(where.program, where.scales - where.program), 1) + 2  # counted, FETCH
         self.at = self.begin + 1
@@ -129,13 +139,33 @@ class _Tiles(Gates):
         self.freed: list[int] = []  # cycles in which the array's gate sees that a tile's half is free
         self.scales = self.post_busy = self.dummies = self.output_tiles = 0
         self.inputs, self.outputs, self.weights = input_tiles(program), output_tiles(program), weight_tiles(program)
+        self.coders = self._coders(codes)
         self.changes = tuple(program.tile_change(tensor) for tensor in TENSORS)
         passes = (weights_nest(program), inputs_nest(program), results_nest(program))
         self.passes = [nest.tile_passes for nest in passes]
         self.count = [0, 0, 0]  # deliveries and drains so far
         self.way_out = latency(program.array.array) + SUMMED
         self.steps, self.made = self._news(), 0
+        self.table = -1  # the transaction that brings the lengths of coded inputs
+        if isinstance(self.coders[0], CodedReads):
+            self.table = self.reads
+            self._ask(self.at, adjacent(where.inputs, row_layout(program, "inputs").table_beats))
         self._step(next(self.steps))
+
+    def _coders(self, codes: Codes) -> tuple[CodedReads | None, CodedWrites | None]:
+        """Return the coders of the tensors that are coded, and walk their tiles as rows."""
+        program, first = self.program, (self.where.inputs, self.where.outputs)
+        rows = []
+        for tensor, coded, begin in zip(CODED, program.coded, first, strict=True):
+            layout = row_layout(program, tensor) if coded else None
+            rows.append(Rows(layout, begin + layout.table_beats, codes) if layout else None)
+        if rows[0]:
+            self.inputs = coded_input_tiles(program)
+        if rows[1]:
+            self.outputs = coded_output_tiles(program)
+        coding = self.system.coding
+        reads = CodedReads(coding, self.port, rows[0]) if rows[0] and coding else None
+        return reads, CodedWrites(self.port, rows[1], self.where.outputs) if rows[1] else None
 
     def _news(self) -> Iterator[list[bool]]:
         """Yield, per step of the loops over memory, which tensors' tiles are new."""
@@ -157,7 +187,11 @@ class _Tiles(Gates):
     def may_deliver(self, at: int) -> int:
         """Return when the first beat of a tile can be there; later ones follow without a gap."""
         tile, within = divmod(self.count[at], self.passes[at])
-        return 0 if within else self.port.arrived(self.loaded[at][tile]) + ARRIVAL + FEED_LATENCY[TENSORS[at]]
+        if within:
+            return 0
+        coder = self.coders[0] if at else None
+        there = coder.given(tile) if coder else self.port.arrived(self.loaded[at][tile])
+        return there + ARRIVAL + FEED_LATENCY[TENSORS[at]]
 
     def delivered(self, at: int, end: int) -> None:
         """Note the end of a delivery, and of a tile."""
@@ -189,7 +223,15 @@ class _Tiles(Gates):
         for tile in range(len(self.freed), self.output_tiles):
             self._store(tile)
             self.at += 1  # DROP
+        if self.coders[1]:
+            self.at = self.coders[1].finish(self.at + 1) + 1  # FLUSH goes on to the table
         return self.at + 1
+
+    def coded_beats(self) -> tuple[int, int]:
+        """Return the beats of coded tensors that went over the port."""
+        reads, writes = self.coders
+        table = row_layout(self.program, "inputs").table_beats if reads else 0
+        return (reads.asked + table if reads else 0), (writes.written if writes else 0)
 
     def _step(self, new: list[bool]) -> None:
         """Read what is new in a step, and write the output tile before last."""
@@ -199,11 +241,7 @@ class _Tiles(Gates):
             self.at += 1
         self.at += 1  # INPUTS
         if new[1]:
-            tile = next(self.inputs)
-            self.at += tile.skipped + 2  # SKIP, CLIP
-            self.dummies += tile.request is None
-            # A tile outside the image reads one beat, so that its arrival has an order.
-            self._load(1, tile.request or adjacent(self.where.scales - self.where.inputs, 1), self.where.inputs)
+            self._inputs(next(self.inputs))
         if self.made:
             self.at += 1  # SCALES
         else:
@@ -218,19 +256,35 @@ class _Tiles(Gates):
         self.at += 1  # NEXT
         self.made += 1
 
+    def _inputs(self, tile: Tile | CodedTile) -> None:
+        """Read a tile of inputs; one outside the image reads a beat or a coded row, so that its arrival has an order."""
+        self.at += tile.skipped + 2  # SKIP, CLIP
+        if isinstance(tile, CodedTile):
+            self._ask(max(self._free(1), self.port.arrived(self.table) + ARRIVAL), tile)
+            return
+        self.dummies += tile.request is None
+        self._load(1, tile.request or adjacent(self.where.scales - self.where.inputs, 1), self.where.inputs)
+
     def _load(self, at: int, request: Request, base: int) -> None:
         """Read a tile when a half is free."""
+        self._ask(self._free(at), replace(request, address=base + request.address))
+
+    def _free(self, at: int) -> int:
+        """Return when a half is free for a new tile; the next transaction brings it."""
         number = len(self.loaded[at])
         self.loaded[at].append(self.reads)
-        begin = max(self.at, self.released[at][number - HALVES] + 1) if number >= HALVES else self.at
-        self._ask(begin, replace(request, address=base + request.address))
+        return max(self.at, self.released[at][number - HALVES] + 1) if number >= HALVES else self.at
 
-    def _ask(self, at: int, request: Request) -> None:
+    def _ask(self, at: int, request: Request | CodedTile) -> None:
         """Read when there is room for one more transaction; the next state comes behind the last request."""
         if self.reads >= LOADS:
             at = max(at, self._taken(self.reads - LOADS) + 1)
         self.pushed.append(at)
-        self.at = self.port.read(request, at + 1) + 1
+        if isinstance(request, CodedTile):
+            assert self.coders[0] is not None
+            self.at = self.coders[0].read(request, at + 1) + 1
+        else:
+            self.at = self.port.read(request, at + 1) + 1
         self.reads += 1
 
     def _taken(self, number: int) -> int:
@@ -243,8 +297,12 @@ class _Tiles(Gates):
     def _store(self, tile: int) -> None:
         """Write an output tile; nothing is written of one outside the layer."""
         last = max(self.at, self.summed[tile], self.port.arrived(self.scales) + ARRIVAL)
-        request, groups = next(self.outputs).request, self.system.post_groups
-        if request:
+        found, groups = next(self.outputs), self.system.post_groups
+        if isinstance(found, CodedTile):
+            if found.rows and self.coders[1]:
+                last = self.coders[1].write(found, last + 1, groups)
+                self.post_busy += len(found.rows) * found.beats * groups
+        elif request := found.request:
             last = self.port.write(replace(request, address=self.where.outputs + request.address), last + 1, groups)
             self.post_busy += request.count * groups
         self.freed.append(last + 1)

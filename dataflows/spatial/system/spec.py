@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataflows.arch import ARRAY_BITS, Memory
+from dataflows.compression import Format, most_pairs
 from dataflows.errors import SpecError
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.system.coding import LENGTH_BITS, Coding
 
 MOST_L2 = 1 << 20
 MOST_CHANNELS = 1 << 14
@@ -34,6 +36,8 @@ class SpatialSystem:
         Outputs requantised in a cycle, a power of two and at most the outputs in a beat.
     channels : int
         Output channels of a layer that the scale buffer holds.
+    coding : Coding or None
+        Coders between memory and buffers, for rows of inputs and outputs (`dataflows.spatial.system.coding`).
     name : str
         What modules and files are called after.
     """
@@ -43,6 +47,7 @@ class SpatialSystem:
     l2_words: Words = L2_WORDS
     post_lanes: int = 4
     channels: int = 1024
+    coding: Coding | None = None
     name: str = "system"
 
     def __post_init__(self) -> None:
@@ -65,6 +70,9 @@ class SpatialSystem:
             )
         if self.post_lanes & (self.post_lanes - 1):
             raise SpecError("system.post_lanes", self.post_lanes, "a power of two", "round it")
+        if self.coding and self.code_pairs < 1:
+            need = -(-(1 + self.coding.run_bits + self.array.input_bits) // 8)
+            raise SpecError("system.bus_bytes", self.memory.bus_bytes, f"{need} for a pair of a run and a word", "widen the bus")
 
     @property
     def tag_width(self) -> int:
@@ -77,6 +85,24 @@ class SpatialSystem:
     def beat_bits(self) -> int:
         """Width of the memory port."""
         return 8 * self.memory.bus_bytes
+
+    @property
+    def code_pairs(self) -> int:
+        """Pairs of a run and a word that fit in a beat beside the flag; 0 without coders."""
+        if not self.coding:
+            return 0
+        return min((self.beat_bits - 1) // (self.coding.run_bits + self.array.input_bits), most_pairs(self.coding.run_bits))
+
+    @property
+    def code(self) -> Format:
+        """The format of coded rows: a memory word is a beat."""
+        assert self.coding is not None, "a system without coders has no format"
+        return Format("rlc", run_bits=self.coding.run_bits, pack=self.code_pairs, flag_bits=1)
+
+    @property
+    def table_entries(self) -> int:
+        """Lengths of coded rows in a beat."""
+        return self.beat_bits // LENGTH_BITS
 
     def beat_words(self, tensor: str) -> int:
         """Words of a tensor in one beat; outputs are as wide as inputs."""
@@ -137,6 +163,7 @@ class SpatialSystem:
             "l2_words": dict(zip(TENSORS, self.l2_words, strict=True)), "post_lanes": self.post_lanes,
             "channels": self.channels,
             "memory": {"bus_bytes": memory.bus_bytes, "interval": memory.interval, "latency": memory.latency},
+            **({"rlc": self.coding.to_dict()} if self.coding else {}),
         }  # fmt: skip
 
 

@@ -24,10 +24,13 @@ class Tile:
         Rows and columns before the image that are passed over, a cycle each.
     request : Request or None
         What is read or written, addresses counted from the tensor's first beat; None for a tile outside the tensor.
+    first : tuple of int
+        Its first image, row, and beat of a pixel's channels.
     """
 
     skipped: int
     request: Request | None
+    first: tuple[int, int, int]
 
     @property
     def beats(self) -> int:
@@ -60,7 +63,7 @@ def input_tiles(program: SystemProgram) -> Iterator[Tile]:
         )  # fmt: skip
         steps = layer.H * layer.W * pixel, layer.W * pixel, pixel
         address = image * steps[0] + (row + above) * steps[1] + (col + left) * steps[2] + beat
-        yield Tile(above + left, Request(address, *counts, steps) if all(counts) else None)
+        yield Tile(above + left, Request(address, *counts, steps) if all(counts) else None, (image, row + above, beat))
 
 
 def output_tiles(program: SystemProgram) -> Iterator[Tile]:
@@ -78,7 +81,7 @@ def output_tiles(program: SystemProgram) -> Iterator[Tile]:
         steps = layer.P * layer.Q * pixel, layer.Q * pixel, pixel
         first = (at["G"] * layer.K + at["K"]) // words
         address = at["N"] * steps[0] + at["P"] * steps[1] + at["Q"] * steps[2] + first
-        yield Tile(0, Request(address, *counts, steps) if all(counts) else None)
+        yield Tile(0, Request(address, *counts, steps) if all(counts) else None, (at["N"], at["P"], first))
 
 
 def weight_tiles(program: SystemProgram) -> Iterator[Request]:

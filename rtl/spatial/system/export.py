@@ -16,7 +16,7 @@ from rtl.shell.export import axi_top_name, shell_verilog
 from rtl.spatial.export import fields
 from rtl.spatial.system import layouts
 from rtl.spatial.system.pack import fetched_beats
-from rtl.spatial.system.top import ERROR_PROGRAM, SystemTop
+from rtl.spatial.system.top import ERROR_CODE, ERROR_PROGRAM, SystemTop
 
 __all__ = ["describe", "export", "verilog"]
 
@@ -33,7 +33,8 @@ def describe(system: SpatialSystem) -> dict[str, Any]:
     """Return parameters, counters, and the fields of program and tags by their lowest bit and width."""
     program, tag = layouts.program(system), layouts.tag(system)
     return {
-        "system": system.to_dict(), "top": top_name(system), "errors": {"program": ERROR_PROGRAM},
+        "system": system.to_dict(), "top": top_name(system),
+        "errors": {"program": ERROR_PROGRAM, **({"coded_row": ERROR_CODE} if system.coding else {})},
         "program": {
             "beats": layouts.program_beats(system), "beats_with_tags": fetched_beats(system), "width": program.size,
             "fields": list(fields(program)),

@@ -15,6 +15,8 @@ from rtl.spatial import layouts as arrays
 
 ADDRESS = ADDRESS_BITS
 MAGIC_BITS = 32
+ROW_BITS = 16
+"""Of the number of a coded row; modulo 2**ROW_BITS before the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,11 @@ tile, its first beat of channels, first row and column of the output tile, its f
 clip, and the same in all channels."""
 
 
+def tile_sums(system: SpatialSystem) -> tuple[Sum, ...]:
+    """Return `TILE_SUMS`, and numbers of coded rows in systems with coders."""
+    return (*TILE_SUMS, Sum("input_row", ROW_BITS), Sum("output_row", ROW_BITS)) if system.coding else TILE_SUMS
+
+
 def sums_layout(sums: tuple[Sum, ...]) -> data.StructLayout:
     """Return the layout of the values of several sums."""
     return data.StructLayout({name: shape for each in sums for name, shape in each.fields().items()})
@@ -99,11 +106,12 @@ def outer_lasts() -> data.ArrayLayout:
     return data.ArrayLayout(unsigned(LONGEST_OUTER.bit_length()), MOST_OUTER)
 
 
-def tile_nest() -> data.StructLayout:
+def tile_nest(system: SpatialSystem) -> data.StructLayout:
     """Return the layout of the walk over tiles: loops with extents of their own, and where every tensor's tile changes."""
-    loop = data.StructLayout({"last": unsigned(LONGEST_OUTER.bit_length()), "delta": sums_layout(TILE_SUMS)})
+    sums = sums_layout(tile_sums(system))
+    loop = data.StructLayout({"last": unsigned(LONGEST_OUTER.bit_length()), "delta": sums})
     changes = {f"{tensor}_change": range(MOST_TILE_LOOPS + 1) for tensor in ("weights", "inputs", "outputs")}
-    return data.StructLayout({"loops": data.ArrayLayout(loop, MOST_TILE_LOOPS), "base": sums_layout(TILE_SUMS), **changes})
+    return data.StructLayout({"loops": data.ArrayLayout(loop, MOST_TILE_LOOPS), "base": sums, **changes})
 
 
 def place(system: SpatialSystem, tensor: str) -> data.StructLayout:
@@ -139,13 +147,26 @@ def program(system: SpatialSystem) -> data.StructLayout:
     return data.StructLayout({
         "magic": MAGIC_BITS, "kind": MAGIC_BITS, "length": MAGIC_BITS, "array": arrays.program(array),
         "weights": nest(weight_sums(system)), "inputs": nest(input_sums(system)), "results": nest(result_sums(system)),
-        "tiles": tile_nest(), "input_box": box(system, "inputs"), "output_box": box(system, "outputs"),
+        "tiles": tile_nest(system), "input_box": box(system, "inputs"), "output_box": box(system, "outputs"),
         "input_lanes": data.ArrayLayout(input_lane(system), array.lanes("inputs")),
         "output_lanes": data.ArrayLayout(output_lane(system), array.lanes("outputs")),
         "weight_beats": unsigned(COUNT_BITS), "scale_beats": unsigned(COUNT_BITS), "scales": unsigned(ADDRESS),
         "tail": bits_for(system.beat_words("inputs") + 1), "drains": unsigned(24), "rounding": 3,
-        "top": COUNT_BITS, "left": COUNT_BITS, **values,
+        "top": COUNT_BITS, "left": COUNT_BITS, **values, **(_coded() if system.coding else {}),
     })  # fmt: skip
+
+
+def _coded() -> dict[str, ShapeLike]:
+    """Return what a layer says of coded tensors: which are, their tables, the first row of all, steps of row numbers."""
+    steps = data.StructLayout({"image_step": unsigned(ROW_BITS), "row_step": unsigned(ROW_BITS)})
+    tables = {f"{tensor}_table{what}": bits for tensor in ("input", "output") for what, bits in _TABLE.items()}
+    return {
+        "coded_inputs": 1, "coded_outputs": 1, **tables, "first_row": unsigned(ADDRESS), "input_rows": steps,
+        "output_rows": steps,
+    }  # fmt: skip
+
+
+_TABLE = {"": unsigned(ADDRESS), "_beats": unsigned(COUNT_BITS)}
 
 
 def tag(system: SpatialSystem) -> data.StructLayout:
@@ -167,4 +188,5 @@ def load(system: SpatialSystem) -> data.StructLayout:
 def store(system: SpatialSystem) -> data.StructLayout:
     """Return the layout of an output tile to write."""
     counts = {name: unsigned(COUNT_BITS) for name in ("images", "rows", "cols", "beats")}
-    return data.StructLayout({"address": ADDRESS, "scale": COUNT_BITS, "half": 1, **counts})
+    row = {"row": ROW_BITS} if system.coding else {}
+    return data.StructLayout({"address": ADDRESS, "scale": COUNT_BITS, "half": 1, **counts, **row})

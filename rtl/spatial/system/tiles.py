@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,13 +17,12 @@ from dataflows.spatial.system.limits import MOST_TILE_LOOPS
 from dataflows.spatial.system.spec import SpatialSystem
 from rtl.library import Modules, place
 from rtl.spatial.system import layouts
-from rtl.spatial.system.layouts import TILE_SUMS
 from rtl.spatial.system.nest import advanced, choose
 from rtl.spatial.system.walk import COUNTS, Walk, plus
 
-__all__ = ["INPUT", "SCALE", "TENSORS", "WEIGHT", "Tiles"]
+__all__ = ["INPUT", "SCALE", "TABLE", "TENSORS", "WEIGHT", "Tiles"]
 
-SCALE, WEIGHT, INPUT = range(3)
+SCALE, WEIGHT, INPUT, TABLE = range(4)
 TENSORS = ("weights", "inputs", "outputs")
 
 
@@ -44,15 +43,28 @@ class Tiles(wiring.Component):
         Read requests.
     store, tile, stored, skipped : Out, Out, In, Out
         Write a tile; it was written; it is outside the layer and needs no writing.
+    tabled, row_start, images, rows, from_address, row, row_over : In, Out, Out, Out, Out, Out, In
+        Of systems with coders: the table of lengths is there; ask for coded rows (`rtl.spatial.system.coded_reads`), and they
+        were asked for.
+    dump, dumped : Out, In
+        The same: write the table of lengths; it was written.
     """
 
     def __init__(self, *, system: SpatialSystem, modules: Modules | None = None) -> None:
-        self.system, self.modules = system, modules
+        self.system, self.modules, self.sums = system, modules, layouts.tile_sums(system)
+        coded: dict[str, Any] = {}
+        if system.coding:
+            coded = {
+                "tabled": In(1), "row_start": Out(1), "images": Out(layouts.COUNT_BITS), "rows": Out(layouts.COUNT_BITS),
+                "from_address": Out(layouts.ADDRESS), "row": Out(layouts.ROW_BITS), "row_over": In(1), "dump": Out(1),
+                "dumped": In(1),
+            }  # fmt: skip
         super().__init__({
             "start": In(1), "finished": Out(1), "prog": In(layouts.program(system)), "weights_released": In(1),
             "inputs_released": In(1), "summed": In(1), "scaled": In(1), "loads": Out(stream.Signature(layouts.load(system))),
             "valid": Out(1), "address": Out(layouts.ADDRESS), "ready": In(1),
             "store": Out(1), "tile": Out(layouts.store(system)), "stored": In(1), "skipped": Out(1),
+            **coded,
         })  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
@@ -70,25 +82,61 @@ class Tiles(wiring.Component):
         ]  # fmt: skip
         self.over = Signal(name="over")
         m.d.comb += self.over.eq(walk.step & walk.last)
+        self._coded(m)
         with m.FSM(name="order"):
             with m.State("IDLE"), m.If(self.start):
                 m.next = "WEIGHTS"
+                with m.If(self.coded_inputs):
+                    m.next = "TABLE"
+            if self.system.coding:
+                self._table_states(m)
             self._load_states(m)
             self._store_states(m)
         return m
+
+    def _coded(self, m: Module) -> None:
+        """Which tensors are coded, the number of the current row, whether the lengths are there."""
+        if not self.system.coding:
+            self.coded_inputs, self.coded_outputs = Const(0, 1), Const(0, 1)
+            return
+        self.coded_inputs, self.coded_outputs = self.prog.coded_inputs, self.prog.coded_outputs
+        self.table_ready, self.row_number = Signal(name="table_ready"), Signal(layouts.ROW_BITS, name="row_number")
+        with m.If(self.tabled):
+            m.d.sync += self.table_ready.eq(1)
+        with m.If(self.start):
+            m.d.sync += self.table_ready.eq(0)
+        m.d.comb += [
+            self.images.eq(self.counts["images"]), self.rows.eq(self.counts["rows"]),
+            self.from_address.eq(Mux(self.empty, self.prog.first_row, self.input_address)),
+            self.row.eq(Mux(self.empty, 0, self.row_number)), self.current.row.eq(self.here.output_row),
+        ]  # fmt: skip
+
+    def _table_states(self, m: Module) -> None:
+        """Read the lengths of coded inputs before anything else; have those of outputs written behind everything else."""
+        with m.State("TABLE"):
+            m.d.comb += [self.walk.address.eq(self.prog.input_table), self.walk.beats.eq(self.prog.input_table_beats)]
+            m.d.comb += self.loads.payload.kind.eq(TABLE)
+            self._ask(m, 1, 1, "TABLE_RUN", "", Signal(name="table_taken"), "", "table")
+        with m.State("TABLE_RUN"), m.If(self.over):
+            m.next = "WEIGHTS"
+        with m.State("DUMPING"), m.If(self.dumped):
+            m.next = "END"
+        with m.State("END"):
+            m.d.comb += self.finished.eq(1)
+            m.next = "IDLE"
 
     def _loops(self, m: Module) -> None:
         """Counters of the loops over memory, the sums that they move, and which tensors' tiles are new."""
         nest = self.prog.tiles
         counters = [Signal(loop.last.shape(), name=f"count_{n}") for n, loop in enumerate(nest.loops)]
-        self.here = Signal(layouts.sums_layout(TILE_SUMS), name="here")
+        self.here = Signal(layouts.sums_layout(self.sums), name="here")
         self.advance, advances = Signal(name="advance"), Signal(MOST_TILE_LOOPS, name="advances")
         self.more = advances.any()
         m.d.comb += advances.eq(Cat(counter != loop.last for counter, loop in zip(counters, nest.loops, strict=True)))
         delta = choose(m, advances, [loop.delta for loop in nest.loops], "delta")
         self.new = Signal(3, name="new", init=7)
         with m.If(self.advance):
-            m.d.sync += advanced(TILE_SUMS, self.here, delta)
+            m.d.sync += advanced(self.sums, self.here, delta)
             for at, counter in enumerate(counters):
                 inside = ~advances[:at].any() if at else 1
                 with m.If(inside):
@@ -123,7 +171,7 @@ class Tiles(wiring.Component):
         """Rows and columns before the image are skipped one by one, what is behind its end is cut off."""
         system, box = self.system, self.prog.input_box
         self.place = Signal(layouts.place(system, "inputs"), name="place")
-        self.from_address = Signal(layouts.ADDRESS, name="from_address")
+        self.input_address = Signal(layouts.ADDRESS, name="input_address")
         bits = layouts.COORDINATE_BITS
         self.y, self.x = Signal(bits, name="y"), Signal(bits, name="x")
         self.left = {"rows": Signal(layouts.COUNT_BITS, name="rows_left"), "cols": Signal(layouts.COUNT_BITS, name="cols_left")}
@@ -163,9 +211,11 @@ class Tiles(wiring.Component):
             m.next = "INPUTS"
         with m.State("INPUTS"):
             m.d.sync += [
-                self.y.eq(here.y), self.x.eq(here.x), self.from_address.eq(here.inputs), self.place.eq(0),
+                self.y.eq(here.y), self.x.eq(here.x), self.input_address.eq(here.inputs), self.place.eq(0),
                 self.left["rows"].eq(prog.input_box.rows), self.left["cols"].eq(prog.input_box.cols),
             ]  # fmt: skip
+            if self.system.coding:
+                m.d.sync += self.row_number.eq(here.input_row)
             m.next = "SCALES"
             with m.If(self.new[1]):
                 m.next = "SKIP"
@@ -179,10 +229,13 @@ class Tiles(wiring.Component):
                 m.d.sync += self.place.eq(0)
             m.next = "FETCH"
         with m.State("FETCH"):
-            m.d.comb += [walk.address.eq(Mux(self.empty, prog.scales, self.from_address)), load.at.eq(self.place)]
+            m.d.comb += [walk.address.eq(Mux(self.empty, prog.scales, self.input_address)), load.at.eq(self.place)]
             m.d.comb += [load.kind.eq(INPUT), *(getattr(walk, name).eq(count) for name, count in self.counts.items())]
-            self._ask(m, 1, self.free["inputs"].any(), "INPUTS_RUN", "", self.taken["inputs"], "inputs")
-        with m.State("INPUTS_RUN"), m.If(self.over):
+            free, over = self.free["inputs"].any(), self.over
+            if self.system.coding:
+                free, over = free & (~self.coded_inputs | self.table_ready), over | self.row_over
+            self._ask(m, 1, free, "INPUTS_RUN", "", self.taken["inputs"], "inputs")
+        with m.State("INPUTS_RUN"), m.If(over):
             m.next = "SCALES"
         with m.State("SCALES"):
             m.d.comb += [walk.address.eq(prog.scales), walk.beats.eq(prog.scale_beats), load.kind.eq(SCALE)]
@@ -192,7 +245,9 @@ class Tiles(wiring.Component):
             with m.If(self.over):
                 m.next = "STORE"
 
-    def _ask(self, m: Module, needed: Any, free: Any, run: str, otherwise: str, taken: Signal, tensor: str) -> None:
+    def _ask(
+        self, m: Module, needed: Any, free: Any, run: str, otherwise: str, taken: Signal, tensor: str, name: str = "scales"
+    ) -> None:
         """Begin a read transaction when there is room for what it brings; go on at once if nothing is new."""
         walk, load = self.walk, self.loads.payload
         if tensor != "inputs":
@@ -200,8 +255,12 @@ class Tiles(wiring.Component):
         m.d.comb += [getattr(load, name).eq(getattr(walk, name)) for name in COUNTS]
         if tensor:
             m.d.comb += load.half.eq(self.half[tensor])
-        go = Signal(name=f"go_{tensor or 'scales'}")
-        m.d.comb += [go.eq(needed & free & self.loads.ready), self.loads.valid.eq(needed & free), walk.start.eq(go), taken.eq(go)]
+        go = Signal(name=f"go_{tensor or name}")
+        m.d.comb += [go.eq(needed & free & self.loads.ready), self.loads.valid.eq(needed & free), taken.eq(go)]
+        if tensor == "inputs" and self.system.coding:
+            m.d.comb += [walk.start.eq(go & ~self.coded_inputs), self.row_start.eq(go & self.coded_inputs)]
+        else:
+            m.d.comb += walk.start.eq(go)
         with m.If(go):
             m.next = run
         if otherwise:
@@ -213,10 +272,12 @@ class Tiles(wiring.Component):
         box, rows, cols = self.prog.input_box, self.left["rows"], self.left["cols"]
         with m.If(self.y[-1]):
             m.d.sync += [self.y.eq(self.y + 1), self.place.eq(self.skip_row)]
-            m.d.sync += [self.left["rows"].eq(rows - rows.any()), self.from_address.eq(self.from_address + box.row_step)]
+            m.d.sync += [self.left["rows"].eq(rows - rows.any()), self.input_address.eq(self.input_address + box.row_step)]
+            if self.system.coding:
+                m.d.sync += self.row_number.eq(self.row_number + self.prog.input_rows.row_step)
         with m.Elif(self.x[-1]):
             m.d.sync += [self.x.eq(self.x + 1), self.place.eq(self.skip_pixel)]
-            m.d.sync += [self.left["cols"].eq(cols - cols.any()), self.from_address.eq(self.from_address + box.pixel_step)]
+            m.d.sync += [self.left["cols"].eq(cols - cols.any()), self.input_address.eq(self.input_address + box.pixel_step)]
         with m.Else():
             m.next = "CLIP"
 
@@ -235,8 +296,7 @@ class Tiles(wiring.Component):
         for wait, run, after in (("WAIT", "STORING", "KEEP"), ("FLUSH", "FLUSHING", "DROP")):
             with m.State(wait):
                 with m.If((self.pending == 0) if wait == "FLUSH" else 0):
-                    m.d.comb += self.finished.eq(1)
-                    m.next = "IDLE"
+                    self._finish(m)
                 with m.Elif(ready):
                     m.d.comb += [self.store.eq(~nothing), self.skipped.eq(nothing)]
                     m.next = run
@@ -255,6 +315,15 @@ class Tiles(wiring.Component):
             m.next = "WEIGHTS"
             with m.If(~self.more):
                 m.next = "FLUSH"
+
+    def _finish(self, m: Module) -> None:
+        """Every output is written: the layer is done, but for the lengths of coded ones."""
+        m.d.comb += self.finished.eq(~self.coded_outputs)
+        m.next = "IDLE"
+        if self.system.coding:
+            m.d.comb += self.dump.eq(self.coded_outputs)
+            with m.If(self.coded_outputs):
+                m.next = "DUMPING"
 
 
 def _clip(m: Module, first: Any, most: Any, limit: Any, name: str) -> Signal:

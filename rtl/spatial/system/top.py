@@ -15,6 +15,8 @@ from rtl.accelerator.counters import Counters
 from rtl.library import Modules, place
 from rtl.spatial.core import SpatialCore
 from rtl.spatial.system import layouts
+from rtl.spatial.system.coded_reads import CodedReads
+from rtl.spatial.system.expand import Expand
 from rtl.spatial.system.feed import InputFeeder, WeightFeeder
 from rtl.spatial.system.gather import Gather
 from rtl.spatial.system.load import Arrivals
@@ -22,10 +24,12 @@ from rtl.spatial.system.pack import KIND
 from rtl.spatial.system.store import TileStore
 from rtl.spatial.system.tiles import Tiles
 
-__all__ = ["ERROR_PROGRAM", "SystemTop"]
+__all__ = ["ERROR_CODE", "ERROR_PROGRAM", "SystemTop"]
 
 ERROR_PROGRAM = 1
 """Error code: memory holds no program of this engine there."""
+ERROR_CODE = 2
+"""Error code: a coded row was shorter than its tensor; the layer does not end."""
 
 
 class SystemTop(wiring.Component):
@@ -64,7 +68,7 @@ class SystemTop(wiring.Component):
         tiles, arrivals = part("tiles", Tiles, system=system), part("arrivals", Arrivals, system=system)
         self.begin, self.fetching = Signal(name="begin"), Signal(name="fetching")
         self.fetch_address, self.program_beat = Signal(layouts.ADDRESS, name="fetch_address"), Signal(name="program_beat")
-        prog = self._program(m, core)
+        self.prog = prog = self._program(m, core)
         for each in (weights, inputs, gather, store, tiles, arrivals):
             m.d.comb += each.prog.eq(prog)
         for each in (core, weights, inputs, gather, tiles):
@@ -74,6 +78,7 @@ class SystemTop(wiring.Component):
         wiring.connect(m, inputs.beats, core.inputs)
         wiring.connect(m, core.results, gather.results)
         wiring.connect(m, tiles.loads, arrivals.loads)
+        self._coded(m, tiles, arrivals, store)
         self._buffers(m, arrivals, weights, inputs, store)
         m.d.comb += [
             gather.drained.eq(core.drained), core.may_drain.eq(gather.may_drain), gather.freed.eq(store.done | tiles.skipped),
@@ -136,34 +141,69 @@ class SystemTop(wiring.Component):
     def _port(self, m: Module, tiles: Any, store: Any, arrivals: Any) -> None:
         """Whoever has the turn has the memory port; only one of them asks at a time."""
         fetch = self.fetching & (self.asked != self.beats)
+        valid, address = tiles.valid, Mux(tiles.valid, tiles.address, self.fetch_address)
+        if rows := self.rows:
+            valid, address = valid | rows.valid, Mux(rows.valid, rows.memory_address, address)
+            m.d.comb += rows.ready.eq(self.mem_req_ready)
         m.d.comb += [
-            self.mem_req_valid.eq(fetch | tiles.valid | store.valid), self.mem_req_write.eq(store.valid),
-            self.mem_req_addr.eq(Mux(store.valid, store.address, Mux(tiles.valid, tiles.address, self.fetch_address))),
+            self.mem_req_valid.eq(fetch | valid | store.valid), self.mem_req_write.eq(store.valid),
+            self.mem_req_addr.eq(Mux(store.valid, store.address, address)),
             self.mem_req_data.eq(store.data), tiles.ready.eq(self.mem_req_ready), store.ready.eq(self.mem_req_ready),
             arrivals.valid.eq(self.mem_rsp_valid & ~self.fetching), arrivals.data.eq(self.mem_rsp_data),
         ]  # fmt: skip
+
+    def _coded(self, m: Module, tiles: Any, arrivals: Any, store: Any) -> None:
+        """Place what reads and decodes coded inputs, and lead tables where they belong."""
+        self.rows = self.expand = None
+        if not self.system.coding:
+            return
+        more = {"system": self.system, "modules": self.modules}
+        self.rows = rows = place(self.modules, m, "coded_reads", "coded_reads", CodedReads, **more)
+        self.expand = expand = place(self.modules, m, "expand", "expand", Expand, **more)
+        for each in (rows, expand):
+            m.d.comb += [each.prog.eq(self.prog), each.begin.eq(self.begin)]
+        m.d.comb += [
+            rows.fill.eq(arrivals.table_write), rows.beat.eq(arrivals.beat), rows.start.eq(tiles.row_start),
+            rows.images.eq(tiles.images), rows.rows.eq(tiles.rows), rows.address.eq(tiles.from_address), rows.row.eq(tiles.row),
+            rows.used.eq(expand.used), tiles.row_over.eq(rows.over), tiles.tabled.eq(arrivals.table_last),
+            expand.loads_valid.eq(arrivals.coded_begin), expand.load.eq(arrivals.coded_load),
+            expand.coded_valid.eq(arrivals.coded_write), expand.coded.eq(arrivals.beat),
+            store.dump.eq(tiles.dump), tiles.dumped.eq(store.dumped),
+        ]  # fmt: skip
+        with m.If(expand.fault & self.busy):
+            m.d.sync += self.error.eq(ERROR_CODE)
 
     def _buffers(self, m: Module, arrivals: Any, weights: Any, inputs: Any, store: Any) -> None:
         """Lead what arrives to its buffer."""
         m.d.comb += [
             weights.begin.eq(self.begin | arrivals.weights_last), weights.write.eq(arrivals.weights_write),
             weights.write_half.eq(arrivals.half), weights.beat.eq(arrivals.beat), weights.loaded.eq(arrivals.weights_last),
-            inputs.write.eq(arrivals.inputs_write), inputs.write_half.eq(arrivals.half), inputs.write_at.eq(arrivals.at),
-            inputs.write_data.eq(arrivals.beat), inputs.write_count.eq(arrivals.count), inputs.loaded.eq(arrivals.inputs_last),
             store.scales_begin.eq(self.begin), store.scales_write.eq(arrivals.scales_write), store.beat.eq(arrivals.beat),
+            inputs.write.eq(arrivals.inputs_write), inputs.loaded.eq(arrivals.inputs_last), inputs.write_half.eq(arrivals.half),
+            inputs.write_at.eq(arrivals.at), inputs.write_data.eq(arrivals.beat), inputs.write_count.eq(arrivals.count),
         ]  # fmt: skip
+        if expand := self.expand:
+            with m.If(self.prog.coded_inputs):
+                m.d.comb += [
+                    inputs.write.eq(expand.write), inputs.loaded.eq(expand.last), inputs.write_half.eq(expand.half),
+                    inputs.write_at.eq(expand.at), inputs.write_data.eq(expand.beat), inputs.write_count.eq(expand.count),
+                ]  # fmt: skip
 
     def _count(self, m: Module, core: Any, weights: Any, inputs: Any, gather: Any, store: Any, arrivals: Any) -> None:
         """Count events in the order of `dataflows.counters.COUNTERS`."""
         counters = place(self.modules, m, "counters", "counters", Counters, acc=self.system)
-        written = store.valid & store.ready
+        written, given = store.valid & store.ready, arrivals.inputs_write
+        read = given
+        if expand := self.expand:
+            given = Mux(self.prog.coded_inputs, expand.write, given)
+            read = arrivals.inputs_write | arrivals.coded_write | arrivals.table_write
         m.d.comb += [
             counters.clear.eq(self.start & ~self.busy), counters.index.eq(self.counter_index),
             self.counter_value.eq(counters.value),
             counters.events.eq(Cat(
                 self.busy, core.stepping, core.waits_operand, core.waits_bank, store.read,
-                self.program_beat, arrivals.scales_write, arrivals.weights_write, arrivals.inputs_write, written,
-                arrivals.scales_write, store.read, arrivals.weights_write, weights.reading, arrivals.inputs_write, inputs.reading,
-                gather.adding, gather.updating, store.read, written, written,
+                self.program_beat, arrivals.scales_write, arrivals.weights_write, read, written,
+                arrivals.scales_write, store.read, arrivals.weights_write, weights.reading, given, inputs.reading,
+                gather.adding, gather.updating, store.read, store.popped, store.popped,
             )),
         ]  # fmt: skip

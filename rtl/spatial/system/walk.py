@@ -47,6 +47,8 @@ class Walk(wiring.Component):
         Where it is.
     visit, beat, whole : Out
         Visits and beats since the pixel's first, and whether it is the last of its beat.
+    row_last : Out
+        Whether it is the last of its row.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Walk(wiring.Component):
         if memory:
             ports |= {"address": In(ADDRESS), **{f"{name}_step": In(ADDRESS) for name in _LEVELS}, "memory_address": Out(ADDRESS)}
         ends = {"active": Out(1), "step": In(1), "last": Out(1), "visit": Out(COUNT_BITS), "beat": Out(COUNT_BITS)}
-        super().__init__({**ports, **ends, "whole": Out(1)})
+        super().__init__({**ports, **ends, "whole": Out(1), "row_last": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         """Count, and keep where the current pixel, row and image begin."""
@@ -72,7 +74,7 @@ class Walk(wiring.Component):
         pixel_end, row_end, image_end = Signal(), Signal(), Signal()
         m.d.comb += [
             pixel_end.eq(self.whole & ended[3]), row_end.eq(pixel_end & ended[2]), image_end.eq(row_end & ended[1]),
-            self.last.eq(image_end & ended[0]),
+            self.last.eq(image_end & ended[0]), self.row_last.eq(row_end),
         ]  # fmt: skip
         ends = (image_end, row_end, pixel_end)
         with m.If(self.step):

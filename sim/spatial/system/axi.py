@@ -21,10 +21,10 @@ from sim.axi.report import AxiCase, AxiReport
 from sim.axi.verify import READ_PATH_CYCLES, WRITE_PATH_CYCLES
 from sim.bench.axi_queue import QueueResult, run_queue
 from sim.bench.bulk import POISON
-from sim.golden.layer import golden_layer
 from sim.runner import Simulator
 from sim.spatial.system.cases import SystemCase, random_cases
-from sim.spatial.system.image import memory_image, unpack_outputs
+from sim.spatial.system.image import memory_image
+from sim.spatial.system.outputs import wrong_outputs
 from sim.spatial.system.verify import Progress, verify_system
 from sim.verify import VerifyReport
 
@@ -42,13 +42,10 @@ class _Placed:
 
     def mismatches(self, dump: NDArray[np.uint8], first: int) -> tuple[int, int, str]:
         """Return how many of how many outputs are wrong in beats from `first` on, and where."""
-        program = self.case.program
-        golden = golden_layer(program.layer, self.case.tensors, acc_bits=program.array.array.acc_bits)
-        found = unpack_outputs(program, dump[self.where.outputs - first : self.where.end - first])
-        wrong = np.argwhere(found != golden)
-        at = tuple(int(index) for index in wrong[0]) if len(wrong) else ()
-        text = f"(n, k, p, q) = {at}: found {int(found[at])}, expected {int(golden[at])}" if at else ""
-        return len(wrong), golden.size, text
+        golden = self.case.golden
+        beats = dump[self.where.outputs - first : self.where.end - first]
+        wrong, text = wrong_outputs(self.case.program, self.case.tensors, golden, beats)
+        return wrong, golden.size, text
 
     @property
     def counters(self) -> dict[str, int]:
@@ -123,7 +120,7 @@ def _place(axi: AxiOptions, cases: Sequence[SystemCase], rng: np.random.Generato
         )
         images += [rest[0], image, rest[1]]
         beat = where.end
-        placed.append(_Placed(case, where, axi_schedule(case.program, where, axi)))
+        placed.append(_Placed(case, where, axi_schedule(case.program, where, axi, case.codes)))
     return np.vstack(images), placed
 
 
@@ -131,9 +128,9 @@ def _case(system: SpatialSystem, axi: AxiOptions, one: _Placed, ran: QueueResult
     wrong, checked, first = one.mismatches(ran.dump, one.where.outputs)
     latency = max(LEAST_LATENCY, system.memory.latency)
     program, memory = one.case.program, replace(system.memory, interval=1, latency=latency)
-    native = schedule(replace(program, system=replace(system, memory=memory)), one.where)
+    native = schedule(replace(program, system=replace(system, memory=memory)), one.where, one.case.codes)
     slow = replace(memory, latency=latency + READ_PATH_CYCLES + axi.burst_beats - 1)
-    most = schedule(replace(program, system=replace(system, memory=slow)), one.where).cycles
+    most = schedule(replace(program, system=replace(system, memory=slow)), one.where, one.case.codes).cycles
     waits = ran.last["axi_read_wait"] + ran.last["axi_write_wait"]
     return AxiCase(
         name=one.case.name, mismatches=wrong, checked=checked, first_mismatch=first, cycles_axi=ran.last["axi_cycles"],

@@ -6,16 +6,20 @@ from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataflows.errors import CheckFailed
 from dataflows.feasible import InfeasibleError
 from dataflows.mapping import Level, Loop, Mapping
+from dataflows.spatial.system.coded import Codes
 from dataflows.spatial.system.compile import compile_system
 from dataflows.spatial.system.program import SystemProgram
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.workload import Layer
+from sim.golden.layer import golden_layer
 from sim.spatial.cases import KINDS, random_layer, random_mapping
-from sim.tensors import LayerTensors, random_tensors
+from sim.spatial.system.coded import layer_codes
+from sim.tensors import LayerTensors, random_tensors, with_zeros
 
 MOST_STEPS = 3000
 TRIES = 4000
@@ -28,6 +32,18 @@ class SystemCase:
     name: str
     program: SystemProgram
     tensors: LayerTensors
+
+    @property
+    def golden(self) -> NDArray[np.int64]:
+        """The outputs, (N, channels of all groups, P, Q)."""
+        return golden_layer(self.program.layer, self.tensors, acc_bits=self.program.array.array.acc_bits)
+
+    @property
+    def codes(self) -> Codes:
+        """What the coders do, if there are any."""
+        if not any(self.program.coded):
+            return Codes()
+        return layer_codes(self.program, self.tensors, self.golden)
 
 
 def random_cases(system: SpatialSystem, number: int, seed: int) -> list[SystemCase]:
@@ -44,6 +60,8 @@ def random_cases(system: SpatialSystem, number: int, seed: int) -> list[SystemCa
         kind = list(KINDS)[index % len(KINDS)]
         program = random_program(rng, system, kind)
         tensors = random_tensors(program.layer, numbers, acc_bits=system.array.acc_bits)
+        if any(program.coded):
+            tensors = with_zeros(tensors, numbers)
         cases.append(SystemCase(f"{index}_{kind}", program, tensors))
     return cases
 
@@ -57,8 +75,9 @@ def random_program(rng: Random, system: SpatialSystem, kind: str) -> SystemProgr
         part, loops = _tiled(rng, layer, system) if attempt < TRIES // 2 else (layer, [])
         share = 0.3 * (1 - attempt / TRIES)
         mapping = _with_memory(rng, random_mapping(rng, part, system.array), loops, share)
+        coded = (rng.random() < 0.75, rng.random() < 0.75) if system.coding else (False, False)
         try:
-            program = compile_system(layer, system, mapping)
+            program = compile_system(layer, system, mapping, coded=coded)
         except InfeasibleError:
             continue
         if program.array.iterations * program.array.steps <= MOST_STEPS:

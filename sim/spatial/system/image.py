@@ -15,6 +15,7 @@ from dataflows.spatial.system.program import SystemProgram
 from rtl.spatial.system.pack import fetched_beats, program_words
 from sim.formats.words import pack_lanes, to_beats, unpack_lanes
 from sim.golden.layer import fold_zero_point
+from sim.spatial.system.coded import input_rows, pack_rows
 from sim.tensors import LayerTensors
 
 WEIGHT_DIMS = "GKCRS"
@@ -94,6 +95,12 @@ def pack_scales(program: SystemProgram, tensors: LayerTensors) -> Beats:
     return to_beats(packed, system.memory.bus_bytes)
 
 
+def _inputs(program: SystemProgram, tensors: LayerTensors) -> Beats:
+    if program.coded[0]:
+        return pack_rows(program, "inputs", input_rows(program, tensors))
+    return pack_inputs(program, tensors.inputs)
+
+
 def memory_image(program: SystemProgram, tensors: LayerTensors, base_beat: int = 0, rounding: int = 0) -> tuple[Beats, Placement]:
     """Lay a layer out in memory from `base_beat` on, ready to run; the image ends where the outputs begin."""
     system = program.system
@@ -104,7 +111,7 @@ def memory_image(program: SystemProgram, tensors: LayerTensors, base_beat: int =
     words = b"".join(word.to_bytes(size, "little") for word in program_words(program, where, finish))
     parts = (
         (where.program, np.frombuffer(words, np.uint8).reshape(-1, size)), (where.scales, pack_scales(program, tensors)),
-        (where.weights, pack_weights(program, tensors.weights)), (where.inputs, pack_inputs(program, tensors.inputs)),
+        (where.weights, pack_weights(program, tensors.weights)), (where.inputs, _inputs(program, tensors)),
     )  # fmt: skip
     for start, beats in parts:
         image[start - base_beat : start - base_beat + len(beats)] = beats

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from dataflows.counters import COUNTERS
 from dataflows.spatial.system.counts import count
 from dataflows.spatial.system.schedule import SystemSchedule, schedule
@@ -16,11 +14,11 @@ from rtl.export import top_name
 from rtl.spatial.system.export import verilog
 from rtl.spatial.system.pack import fetched_beats
 from sim.bench.bulk import Job, JobResult, run_jobs
-from sim.golden.layer import golden_layer
 from sim.memories import arbitrary_cells
 from sim.runner import Simulator
 from sim.spatial.system.cases import SystemCase, random_cases
-from sim.spatial.system.image import memory_image, unpack_outputs
+from sim.spatial.system.image import memory_image
+from sim.spatial.system.outputs import wrong_outputs
 from sim.verify import SLACK_CYCLES, WAITS, CaseResult, VerifyReport
 
 Progress = Callable[[int, int, str], None]
@@ -63,7 +61,7 @@ def verify_cases(
     jobs, models = [], []
     for number, case in enumerate(cases):
         image, where = memory_image(case.program, case.tensors)
-        model = schedule(case.program, where)
+        model = schedule(case.program, where, case.codes)
         models.append(model)
         jobs.append(Job(
             name=case.name, image=image, program_addr=where.program, dump=(where.outputs, where.end - where.outputs),
@@ -84,18 +82,15 @@ def verify_cases(
 def compare(case: SystemCase, model: SystemSchedule, result: JobResult, *, exact: bool = True) -> CaseResult:
     """Hold one run against golden model and schedule; if not `exact`, nothing that counts cycles."""
     program = case.program
-    golden = golden_layer(program.layer, case.tensors, acc_bits=program.array.array.acc_bits)
-    found = unpack_outputs(program, result.dump)
-    wrong, first = np.argwhere(found != golden), ""
+    golden = case.golden
     if not result.finished or result.error:
         first = "did not finish" if not result.finished else f"stopped with error {result.error}"
-        wrong = np.argwhere(np.ones_like(golden))
-    elif len(wrong):
-        at = tuple(int(index) for index in wrong[0])
-        first = f"(n, k, p, q) = {at}: found {int(found[at])}, expected {int(golden[at])}"
+        wrong = golden.size
+    else:
+        wrong, first = wrong_outputs(program, case.tensors, golden, result.dump)
     expected = count(program, model, fetched_beats(program.system))
     counts = {name: result.counters[index] for index, (name, _meaning) in enumerate(COUNTERS)}
     if not exact:
         counts, expected = ({name: value for name, value in each.items() if name not in WAITS} for each in (counts, expected))
     cycles = result.cycles if exact else None
-    return CaseResult(case.name, len(wrong), golden.size, first, cycles, model.cycles, counts, expected, program.layer.macs)
+    return CaseResult(case.name, wrong, golden.size, first, cycles, model.cycles, counts, expected, program.layer.macs)
