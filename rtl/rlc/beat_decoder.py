@@ -59,8 +59,11 @@ class BeatDecoder(wiring.Component):
         """Build the place in the memory word, the place in the beat, and the beat so far."""
         m = Module()
         words, slots = self.words, self.form.pack
-        slot, gone, dropping = Signal(range(slots)), Signal(self.form.run_bits), Signal()
-        pos, target = Signal(range(words)), Signal(range(words + (1 << self.form.run_bits)))
+        slot = Signal(range(slots))
+        gone = Signal(self.form.run_bits)
+        dropping = Signal()
+        pos = Signal(range(words))
+        target = Signal(range(words + (1 << self.form.run_bits)))
         works, within, ends, pair_done, word_done, used = (
             Signal(name=name) for name in ("works", "within", "ends", "pair_done", "word_done", "used")
         )

@@ -54,10 +54,12 @@ class BeatEncoder(wiring.Component):
         m = Module()
         words, most = self.words, (1 << self.form.run_bits) - 1
         last = self.i.payload.last
-        pos, zeros = Signal(range(words)), Signal(self.form.run_bits)
+        pos = Signal(range(words))
+        zeros = Signal(self.form.run_bits)
         some, first, level = self._first(m, pos)
         place = Signal(range(words + 1))
-        after, span = Signal(range(words + 1)), Signal(range(words + most + 1))
+        after = Signal(range(words + 1))
+        span = Signal(range(words + most + 1))
         valid, step, full, final, closes, used = (
             Signal(name=name) for name in ("valid", "step", "full", "final", "closes", "used")
         )
@@ -90,11 +92,13 @@ class BeatEncoder(wiring.Component):
     def _pack(self, m: Module, closes: Any, run: Any, level: Any, ends: Any) -> Signal:
         """Build the pairs so far and the output register; return whether a memory word goes there."""
         slots = self.form.pack
-        slot, done = Signal(range(slots)), Signal()
+        slot = Signal(range(slots))
+        done = Signal()
         held = Signal(self.closed, reset_less=True)
         kept = Signal(self.closed.members["word"], reset_less=True)  # pairs of a memory word that is not full
         made = Signal(self.closed)
-        now_run, now_level = Signal(self.form.run_bits), Signal(self.word_bits)
+        now_run = Signal(self.form.run_bits)
+        now_level = Signal(self.word_bits)
         m.d.comb += [now_run.eq(run), now_level.eq(level), made.word.flag.eq(ends), made.last.eq(ends)]
         for at in range(slots):
             pair = made.word.pairs[at]
