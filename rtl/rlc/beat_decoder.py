@@ -78,7 +78,7 @@ class BeatDecoder(wiring.Component):
             word_done.eq(pair_done & (slot == slots - 1)),
             used.eq(Mux(ends, flag, word_done)), self.i.ready.eq(used | (self.i.valid & dropping)),
         ]  # fmt: skip
-        self._fill(m, pos, target, within & pair_done, Array(pair.level for pair in pairs)[slot])
+        self._fill(m, pos, target, pair_done, Array(pair.level for pair in pairs)[slot])
         with m.If(pair_done):
             m.d.sync += [gone.eq(0), slot.eq(Mux(word_done, 0, slot + 1)), pos.eq(Mux(target == words - 1, 0, target + 1))]
         with m.Elif(self.o.valid & self.o.ready):

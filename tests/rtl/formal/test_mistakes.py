@@ -11,6 +11,7 @@ import pytest
 from rtl.formal.bench import Bench
 from tests.rtl.formal import (
     test_addresses,
+    test_beats,
     test_engines,
     test_lite,
     test_order,
@@ -38,6 +39,9 @@ MISTAKES: dict[Callable[[], Bench], list[Mistake]] = {
     test_rlc.encoder_bench: test_rlc.ENCODER,
     test_rlc.decoder_bench: test_rlc.DECODER,
     test_rlc.loop_bench: test_rlc.LOOP,
+    test_beats.encoder_bench: test_beats.ENCODER,
+    test_beats.decoder_bench: test_beats.DECODER,
+    test_beats.loop_bench: test_beats.LOOP,
 }
 
 

@@ -57,12 +57,13 @@ def view(bench: Bench, form: Format, path: str) -> data.View:
     return data.View(layout, bench.inner(path, layout.size))
 
 
-def stays(bench: Bench, stream: Any, name: str = "valid_stays_until_taken", *, assumed: bool = False) -> None:
-    """Say that an offer is neither taken back nor changed."""
+def stays(bench: Bench, stream: Any, name: str = "valid_stays_until_taken", *, assumed: bool = False) -> Signal:
+    """Say that an offer is neither taken back nor changed; return whether it was there and not taken in the cycle before."""
     now = Value.cast(stream.payload)
     waits, waiting = Signal(name=f"{name}_waits"), Signal(len(now), name=f"{name}_waiting")
     bench.module.d.sync += [waits.eq(stream.valid & ~stream.ready), waiting.eq(now)]
     (bench.assume if assumed else bench.claim)(name, ~waits | (stream.valid & (now == waiting)))
+    return waits
 
 
 def encoder_bench(kind: type[RlcEncoder] = RlcEncoder, form: Format = FIRST, only: str | None = None) -> Bench:
