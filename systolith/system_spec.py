@@ -9,6 +9,7 @@ from dataflows.arch import Memory
 from dataflows.errors import SpecError
 from dataflows.spatial.array_text import array_name
 from dataflows.spatial.named import NAMED
+from dataflows.spatial.system.coding import Coding
 from dataflows.spatial.system.spec import L2_WORDS, SpatialSystem
 from dataflows.spatial.system.text import KEYS, MEMORY, system_from_dict
 from dataflows.yaml_lines import read_yaml
@@ -18,7 +19,11 @@ from systolith.textspec import integer, is_own_yaml, split_head
 NAMES = {name.replace("array_", "system_", 1): name for name in NAMED}
 """Named systems, and the arrays in them."""
 L2 = ("l2_weights", "l2_inputs", "l2_outputs")
-OPTIONS = (*L2, "post_lanes", "channels", *MEMORY)
+RLC = {"rlc": "run_bits", "rlc_rows": "rows", "rlc_queue": "queue"}
+"""Options of the coders, and what they are in YAML files; rlc=0 is a system without them."""
+CODED = ("system_rs",)
+"""Systems that have coders unless told otherwise: Eyeriss has (dense reference, 3.7)."""
+OPTIONS = (*L2, "post_lanes", "channels", *MEMORY, *RLC)
 
 
 def find(text: str) -> SpatialSystem | None:
@@ -68,6 +73,17 @@ def _named(head: str, rest: str, text: str) -> SpatialSystem:
     others_given = {key: own[key] for key in ("post_lanes", "channels") if key in own}
     try:
         memory = replace(Memory(), **{key: own[key] for key in MEMORY if key in own})
-        return SpatialSystem(array, memory, (words[0], words[1], words[2]), name=head, **others_given)
+        coding = _coding(head, own)
+        return SpatialSystem(array, memory, (words[0], words[1], words[2]), name=head, coding=coding, **others_given)
     except SpecError as error:
         raise SpecError(f"{text}: {error.path}", error.found, error.allowed, error.fix) from None
+
+
+def _coding(head: str, own: dict[str, int]) -> Coding | None:
+    """Return the coders that a named system has."""
+    given = {RLC[key]: own[key] for key in RLC if key in own}
+    if given.get("run_bits") == 0 or ("run_bits" not in given and head not in CODED):
+        if rest := [key for key in ("rlc_rows", "rlc_queue") if key in own]:
+            raise SpecError(rest[0], own[rest[0]], "nothing without coders", "give rlc, the bits of a run, or leave it out")
+        return None
+    return Coding(**given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,18 @@ def coded_violations(program: SystemProgram) -> Iterator[Reason]:
         yield "dram", span, 0, unit, f"take one group at a time, or leave {inner} to stream"
         coding = program.system.coding
         yield "rlc", layout.rows, coding.rows if coding else 0, f"coded rows of {tensor}", "enlarge rlc_rows, or split the layer"
+        yield "memory", layout.beats, 1 << 30, f"beats of coded {tensor}", "split the layer"
         yield "program", layout.slot, (1 << LENGTH_BITS) - 1, f"beats of a coded row of {tensor}", "split the channels"
+
+
+def codable(program: SystemProgram, wanted: tuple[bool, bool]) -> tuple[bool, bool]:
+    """Return which of the wanted tensors can be coded with a program's mapping."""
+    found = []
+    for at, want in enumerate(wanted):
+        trial = replace(program, coded=(want and at == 0, want and at == 1))
+        allowed = program.system.coding is not None and all(reason[1] <= reason[2] for reason in coded_violations(trial))
+        found.append(want and allowed)
+    return found[0], found[1]
 
 
 def coded_input_tiles(program: SystemProgram) -> Iterator[CodedTile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -9,6 +10,7 @@ from dataflows.mapping import Mapping
 from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.program import SpatialProgram, tile_extents
+from dataflows.spatial.system.coded import CODED, codable, drawn_codes
 from dataflows.spatial.system.compile import compile_system
 from dataflows.spatial.system.counts import count
 from dataflows.spatial.system.deliveries import delivery_length
@@ -36,6 +38,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Cost one layer; return the JSON form.
 
+    A system with coders codes the tensors whose density is below 1, where the mapping allows it; cycles and beats are those of
+    random tensors of that density.
+
     Parameters
     ----------
     layer, system, mapping : Layer, SpatialSystem, Mapping
@@ -52,13 +57,16 @@ def evaluate(
     InfeasibleError
         For limits of array or buffers that the mapping exceeds.
     """
-    return cost_of(compile_system(layer, system, mapping), program_beats, tech or technology())
+    program = compile_system(layer, system, mapping)
+    sparse = layer.input_density < 1, layer.output_density < 1
+    return cost_of(replace(program, coded=codable(program, sparse)), program_beats, tech or technology())
 
 
 def cost_of(program: SystemProgram, program_beats: int, tech: Technology) -> dict[str, Any]:
     """Cost a compiled program; see `evaluate`."""
     layer, system = program.layer, program.system
-    timing = schedule(program, place_layer(program, program_beats))
+    codes = drawn_codes(program) if any(program.coded) else None
+    timing = schedule(program, place_layer(program, program_beats), codes)
     counters = count(program, timing, program_beats)
     ports = ports_of(program.array)
     beats = sum(value for name, value in counters.items() if name.startswith("dram_"))
@@ -75,6 +83,7 @@ def cost_of(program: SystemProgram, program_beats: int, tech: Technology) -> dic
         "energy_by_level": spent, "macs": layer.macs, "padded_macs": timing.array_busy * ports.active,
         "utilization": layer.macs / (timing.cycles * system.array.pes), "bound": bound, "cycles_by_limit": times,
         "levels": _levels(program, counters, words), "active_pes": ports.active, "counters": counters, "check": None,
+        "coded": [tensor for tensor, coded in zip(CODED, program.coded, strict=True) if coded],
         "technology": tech.name,
     }  # fmt: skip
 
@@ -93,6 +102,7 @@ def happened(program: SystemProgram, timing: SystemSchedule, counters: dict[str,
     return events(
         program.system, ports, {**beats, "outputs": counters["dram_outputs_writes"]}, port_cycles(array), exchanges,
         timing.array_busy, timing.post_busy, counters["accumulator_psums_updates"], timing.cycles,
+        counters["input_buffer_inputs_writes"],
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from dataflows.nest.pricing import REGISTER_BITS
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.array import SpatialArray
 from dataflows.spatial.program import SpatialProgram
+from dataflows.spatial.system.coding import LENGTH_BITS
 from dataflows.spatial.system.geometry import lanes
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.tech import Technology
@@ -54,7 +55,7 @@ def ports_of(program: SpatialProgram) -> Ports:
 
 def events(
     system: SpatialSystem, ports: Ports, beats: Mapping[str, Any], deliveries: Mapping[str, Any], exchanges: Mapping[str, Any],
-    compute: Any, post: Any, updates: Any, cycles: Any,
+    compute: Any, post: Any, updates: Any, cycles: Any, filled: Any = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return how often what happens in a layer that costs energy; works on numbers and on arrays.
 
@@ -68,11 +69,14 @@ def events(
         Words that a PE in use takes, of weights and of inputs.
     compute, post, updates, cycles : int or array
         Cycles in which PEs compute, in which sums are requantised, in which sums are added to what is there, and all cycles.
+    filled : int or array, optional
+        Beats written to the input buffer, if they are not those over the port.
     """
     used = ports.used
     macs = compute * ports.active
     return {
         **{f"dram {name}": number for name, number in beats.items()},
+        "fill inputs": beats["inputs"] if filled is None else filled,
         "read weights": deliveries["weights"], "read inputs": deliveries["inputs"] * ports.words,
         "write sums": deliveries["outputs"] * used["outputs"], "read sums": updates * used["outputs"],
         "drain sums": post * system.post_lanes,
@@ -86,12 +90,13 @@ def events(
 def prices(system: SpatialSystem, tech: Technology) -> Prices:
     """Return the energy of every event of a system."""
     array, beat = system.array, tech.dram_pj(system.beat_bits)
-    weights, inputs, sums, scales = (_memory(tech, *each[1:]) for each in memories(system))
+    weights, inputs, sums, scales = (_memory(tech, *each[1:]) for each in memories(system)[:4])
     local = [_storage(array, tensor, tech) for tensor in TENSORS]
     mac = tech.mac_pj(array.input_bits, array.weight_bits, array.acc_bits)
     found: Prices = {
         "dram weights": (("dram", "weights", beat), ("stream", "weights", weights[1])),
-        "dram inputs": (("dram", "inputs", beat), ("stream", "inputs", system.beat_words("inputs") * inputs[1])),
+        "dram inputs": (("dram", "inputs", beat),),
+        "fill inputs": (("stream", "inputs", system.beat_words("inputs") * inputs[1]),),
         "dram outputs": (("dram", "outputs", beat),), "dram program": (("dram", "program", beat),),
         "dram scales": (("dram", "scales", beat), ("scales", "scales", scales[1] / system.scale_beats)),
         "read weights": (("stream", "weights", weights[0] * system.row_parts),),
@@ -136,7 +141,15 @@ def memories(system: SpatialSystem) -> list[tuple[str, int, int, int]]:
         ("inputs", system.banks("inputs"), 2 * system.rows("inputs"), system.array.input_bits),
         ("outputs", 2 * system.banks("outputs"), system.rows("outputs"), system.array.acc_bits),
         ("scales", 1, -(-system.channels // system.post_lanes), system.post_lanes * system.scale_lane_bits),
+        *_tables(system),
     ]
+
+
+def _tables(system: SpatialSystem) -> list[tuple[str, int, int, int]]:
+    """Return the two tables of lengths of coded rows."""
+    if not system.coding:
+        return []
+    return [("lengths", 2 * system.table_entries, -(-system.coding.rows // system.table_entries), LENGTH_BITS)]
 
 
 @lru_cache(maxsize=64)

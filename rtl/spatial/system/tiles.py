@@ -86,8 +86,9 @@ class Tiles(wiring.Component):
         with m.FSM(name="order"):
             with m.State("IDLE"), m.If(self.start):
                 m.next = "WEIGHTS"
-                with m.If(self.coded_inputs):
-                    m.next = "TABLE"
+                if self.system.coding:
+                    with m.If(self.coded_inputs):
+                        m.next = "TABLE"
             if self.system.coding:
                 self._table_states(m)
             self._load_states(m)

@@ -8,15 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from dataflows.mapping import Mapping
+from dataflows.spatial.system.coded import codable
 from dataflows.spatial.system.compile import compile_system
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.workload import Layer
 from sim.spatial.system.cases import SystemCase
-from sim.tensors import random_tensors
+from sim.tensors import random_tensors, with_zeros
 
 
 def mapped_cases(system: SpatialSystem, mappings: Sequence[tuple[Layer, Mapping]], seed: int = 0) -> list[SystemCase]:
     """Return a case for every layer, with random tensors at the widths of the array.
+
+    A system with coders codes every tensor where the mapping allows it, but for the inputs of the first layer: an image has no
+    zeros worth coding.
 
     Raises
     ------
@@ -25,10 +29,14 @@ def mapped_cases(system: SpatialSystem, mappings: Sequence[tuple[Layer, Mapping]
     """
     rng, array = np.random.default_rng(seed), system.array
     cases = []
-    for layer, mapping in mappings:
+    for number, (layer, mapping) in enumerate(mappings):
         whole = replace(layer, input_bits=array.input_bits, weight_bits=array.weight_bits)
         tensors = random_tensors(whole, rng, acc_bits=array.acc_bits)
-        cases.append(SystemCase(layer.name, compile_system(whole, system, mapping), tensors))
+        program = compile_system(whole, system, mapping)
+        if system.coding:
+            program = replace(program, coded=codable(program, (number > 0, True)))
+            tensors = with_zeros(tensors, rng)
+        cases.append(SystemCase(layer.name, program, tensors))
     return cases
 
 
