@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Signal
+from collections.abc import Sequence
 
-__all__ = ["delay"]
+from amaranth.hdl import Cat, Module, Signal, Value
+
+__all__ = ["delay", "skewed"]
 
 
 def delay(m: Module, value: Signal, cycles: int, name: str, *, reset: bool = False) -> Signal:
@@ -14,3 +16,23 @@ def delay(m: Module, value: Signal, cycles: int, name: str, *, reset: bool = Fal
         m.d.sync += later.eq(value)
         value = later
     return value
+
+
+def skewed(m: Module, values: Sequence[Value], cycles: Sequence[int], name: str) -> list[Value]:
+    """Return every value as it was so many cycles ago; data, which nothing resets.
+
+    One register per cycle holds all that still have to wait, so that a triangle of n lanes is n registers. Those that leave
+    first are on top: what stays is the lower part, as it was.
+    """
+    found = list(values)
+    waiting = sorted((n for n, count in enumerate(cycles) if count), key=lambda n: cycles[n], reverse=True)
+    held: Value = Cat(values[n] for n in waiting)
+    for stage in range(1, max(cycles, default=0) + 1):
+        kept = Signal(sum(len(values[n]) for n in waiting), name=f"{name}_{stage}", reset_less=True)
+        m.d.sync += kept.eq(held)  # the lower part, where this one is shorter
+        held, top = kept, len(kept)
+        while waiting and cycles[waiting[-1]] == stage:
+            n = waiting.pop()
+            found[n] = kept[top - len(values[n]) : top]
+            top -= len(values[n])
+    return found

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Instance, Module, ResetInserter, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Instance, Module, ResetInserter, ResetSignal, ShapeCastable, Signal, Value
 from amaranth.lib import wiring
 
 from dataflows.errors import SystolithError
@@ -140,7 +140,7 @@ def place(
         return component
     name = modules.prefix + name
     signature = modules.require(name, kind, parameters)
-    interface = signature.create(path=(instance,))
+    interface = _wires(signature, (instance,))
     ports: dict[str, Any] = {}
     for path, member, value in signature.flatten(interface):
         prefix = "i" if member.flow == wiring.In else "o"
@@ -151,6 +151,24 @@ def place(
     if "rst" in inputs:
         ports["i_rst"] = ResetSignal() if reset is None else ResetSignal() | reset
     m.submodules[instance] = Instance(name, **ports)
+    return interface
+
+
+def _wires(signature: wiring.Signature, path: tuple[str, ...]) -> Any:
+    """Return an interface of plain wires, seen through the layouts of their members.
+
+    A wire that is made as a struct gets an alias for every field, and there is one for every port of every instance: most
+    of the text of a large array, all of which Yosys would drop.
+    """
+    interface: Any = signature.create(path=path)
+    for name, member in signature.members.items():
+        if member.dimensions:
+            continue
+        if member.is_signature:
+            setattr(interface, name, _wires(member.signature, (*path, name)))
+        elif isinstance(member.shape, ShapeCastable):
+            made = Value.cast(getattr(interface, name))
+            setattr(interface, name, member.shape(Signal(made.shape(), name=made.name, init=made.init)))
     return interface
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from dataflows.spatial.array import SpatialArray, SpatialAxis
 from dataflows.spatial.schedule import latency
-from rtl.delay import delay
+from rtl.delay import delay, skewed
 from rtl.library import Modules, place
 from rtl.spatial import layouts
-from rtl.spatial.line import SpatialLine
+from rtl.spatial.line import SpatialLine, lane
 from rtl.spatial.pe import chained
 from rtl.spatial.sequencer import OPERANDS, Sequencer
+from rtl.spatial.sums import SpatialSum
 from rtl.stream import Queue
 
 __all__ = ["SpatialCore"]
@@ -77,11 +78,13 @@ class SpatialCore(wiring.Component):
             for at in product(*(range(axis.size) for axis in array.axes[:-1]))
         }
         self._tags(m, list(lines.values()))
-        self._spread(m, lines, "ctl", list(array.axes), {(): sequencer.ctl})
+        heard = Signal(layouts.heard(array))
+        m.d.comb += heard.ctl.eq(sequencer.ctl)
+        self._spread(m, lines, "heard", list(array.axes), {(): heard})
         for tensor in OPERANDS:
             wiring.connect(m, wiring.flipped(getattr(self, tensor)), getattr(sequencer, tensor))
-            lanes = self._lanes(m, tensor, getattr(sequencer, f"{tensor}_packet"))
-            self._spread(m, lines, tensor, array.shared(tensor), lanes)
+            m.d.comb += heard[tensor].eq(getattr(sequencer, f"{tensor}_packet"))
+            self._spread(m, lines, f"{tensor}_words", array.shared(tensor), self._words(m, tensor))
             for line in lines.values() if array.fields(tensor) else ():
                 m.d.comb += getattr(line, f"{tensor}_extents").eq(self.prog[f"{tensor}_extents"])
             self._neighbours(m, lines, tensor)
@@ -106,37 +109,31 @@ class SpatialCore(wiring.Component):
             m.d.comb += [line.tag_shift.eq(self.tag_shift), line.tag_i.eq(coming)]
             coming = line.tag_o
 
-    def _lanes(self, m: Module, tensor: str, packet: data.View) -> dict[Place, Any]:
-        """Return the packet that enters at every port, later by the port's skew."""
-        axes, words = self.array.ported(tensor), getattr(self, tensor).payload.words
-        lanes = {}
-        for number, index in enumerate(product(*(range(axis.size) for axis in axes))):
-            lane = Signal(packet.shape(), name=f"{tensor}_lane_{number}")
-            m.d.comb += [lane.eq(packet), lane.word.eq(words[number])]
-            skew = sum(at * axis.delay for at, axis in zip(index, axes, strict=True))
-            lanes[index] = delay(m, lane, skew, f"{tensor}_lane_{number}", reset=True)
-        return lanes
+    def _words(self, m: Module, tensor: str) -> dict[Place, Any]:
+        """Return the word that enters at every port, later by the port's skew: what goes with it takes that long to get there."""
+        axes, bits = self.array.ported(tensor), layouts.operand_bits(self.array, tensor)
+        words = Value.cast(getattr(self, tensor).payload.words)
+        places = list(product(*(range(axis.size) for axis in axes)))
+        cycles = [sum(at * axis.delay for at, axis in zip(index, axes, strict=True)) for index in places]
+        lanes = [lane(words, number, bits) for number in range(len(places))]
+        return dict(zip(places, skewed(m, lanes, cycles, f"{tensor}_skewed"), strict=True))
 
     def _spread(self, m: Module, lines: dict[Place, Any], name: str, axes: list[SpatialAxis], sources: dict[Place, Any]) -> None:
         """Lead `sources`, one per port, to all lines along `axes`: from neighbour to neighbour, or on one wire.
 
-        Where the PEs of a line have ports of their own, what goes from line to line is one packet for each.
+        Where the PEs of a line have ports of their own, what goes from line to line is all of theirs.
         """
         *outside, inside = self.array.axes
         entering: dict[Place, Any] = {}
         for at, line in lines.items():
             on = [n for n, axis in enumerate(outside) if axis in axes and at[n]]
-            port = getattr(line, name)
             if not on:
-                lane = tuple(at[n] for n, axis in enumerate(outside) if axis not in axes)
-                entering[at] = sources[lane] if inside in axes else [sources[*lane, n] for n in range(inside.size)]
+                first = tuple(at[n] for n, axis in enumerate(outside) if axis not in axes)
+                entering[at] = sources[first] if inside in axes else Cat(sources[*first, n] for n in range(inside.size))
             else:
                 before = (*at[: on[-1]], at[on[-1]] - 1, *at[on[-1] + 1 :])
                 entering[at] = getattr(lines[before], f"{name}_o") if outside[on[-1]].delay else entering[before]
-            if isinstance(entering[at], list):
-                m.d.comb += [port[n].eq(packet) for n, packet in enumerate(entering[at])]
-            else:
-                m.d.comb += port.eq(entering[at])
+            m.d.comb += getattr(line, name).eq(entering[at])
 
     def _neighbours(self, m: Module, lines: dict[Place, Any], tensor: str) -> None:
         """Give every line what the next one along each linked axis took; the last ones have none, and are told so."""
@@ -144,26 +141,22 @@ class SpatialCore(wiring.Component):
         for n, axis in enumerate(self.array.axes[:-1]):
             for at, line in lines.items() if axis in linked else ():
                 after = lines.get((*at[:n], at[n] + 1, *at[n + 1 :]))
-                for pe in range(self.array.axes[-1].size):
-                    word: Any = getattr(after, f"{tensor}_past")[pe][axis.name] if after is not None else 0
-                    m.d.comb += getattr(line, f"{tensor}_next")[pe][axis.name].eq(word)
+                took: Any = getattr(after, f"{tensor}_past_{axis.name}") if after is not None else 0
+                m.d.comb += getattr(line, f"{tensor}_next_{axis.name}").eq(took)
 
-    def _sums(self, m: Module, lines: dict[Place, Any]) -> dict[Place, Value]:
-        """Add up along the axes whose PEs share a port; return the sum of every port."""
-        axes, shared = self.array.axes, self.array.shared("outputs")
-        last = axes[-1].size
+    def _sums(self, m: Module, lines: dict[Place, Any]) -> list[Value]:
+        """Add up along the axes whose PEs share a port; return the sums of all ports in order."""
+        axes, shared, bits = self.array.axes, self.array.shared("outputs"), self.array.acc_bits
         if not chained(self.array):
-            nodes = {(*at, n): line.own[n] for at, line in lines.items() for n in range(last)}
+            rows = {at: line.own for at, line in lines.items()}
         elif shared and shared[0] == axes[-1]:
-            nodes = {(*at, last - 1): line.sums_o[0] for at, line in lines.items()}
-            shared = shared[1:]
+            rows, shared = {at: line.sums_o for at, line in lines.items()}, []
         else:
-            nodes = self._chains(m, lines, axes.index(shared[0]) if shared else None)
-            shared = shared[1:]
+            rows, shared = self._chains(m, lines, axes.index(shared[0]) if shared else None), shared[1:]
         for axis in shared:
-            nodes = self._along(m, nodes, axes.index(axis), axis)
-        ported = [n for n, axis in enumerate(axes) if axis not in self.array.shared("outputs")]
-        return {tuple(at[n] for n in ported): node for at, node in nodes.items()}
+            rows = self._along(m, rows, axis)
+        # A shared axis has one place left, so what remains is in the order of the ports.
+        return [lane(rows[at], n, bits) for at in sorted(rows) for n in range(len(rows[at]) // bits)]
 
     def _chains(self, m: Module, lines: dict[Place, Any], along: int | None) -> dict[Place, Any]:
         """Chain lines along one axis, PE by PE; return where the chains end. None: every sum leaves by itself."""
@@ -172,62 +165,43 @@ class SpatialCore(wiring.Component):
             if along is not None and at[along]:
                 m.d.comb += line.sums_i.eq(lines[(*at[:along], at[along] - 1, *at[along + 1 :])].sums_o)
             if along is None or at[along] == self.array.axes[along].size - 1:
-                ends |= {(*at, n): line.sums_o[n] for n in range(self.array.axes[-1].size)}
+                ends[at] = line.sums_o
         return ends
 
-    def _along(self, m: Module, nodes: dict[Place, Any], n: int, axis: SpatialAxis) -> dict[Place, Any]:
-        """Add nodes along one axis: a chain with a register per hop, or a tree with registers in it."""
-        lines: dict[Place, list[Any]] = {}
-        for at in sorted(nodes):
-            lines.setdefault((*at[:n], 0, *at[n + 1 :]), []).append(nodes[at])
+    def _along(self, m: Module, rows: dict[Place, Any], axis: SpatialAxis) -> dict[Place, Any]:
+        """Add up rows along one axis, lane by lane, or the lanes of every row."""
+        axes, bits = self.array.axes, self.array.acc_bits
+        n = axes.index(axis)
+        terms: dict[Place, list[Any]] = {}
+        for at in sorted(rows):
+            terms.setdefault(at if axis == axes[-1] else (*at[:n], 0, *at[n + 1 :]), []).append(rows[at])
         found = {}
-        for at, line in lines.items():
-            name = f"{axis.name}_" + "_".join(map(str, at))
-            if axis.delay:
-                total: Any = 0
-                for hop, node in enumerate(line):
-                    total = self._register(m, total + node, f"{name}_{hop}")
-            else:
-                total = self._tree(m, line, self.array.hops(axis), name)
-            found[at] = total
+        for at, vectors in terms.items():
+            lanes = 1 if axis == axes[-1] else len(vectors[0]) // bits
+            part = place(
+                self.modules, m, "_".join(("sum", axis.name, *map(str, at))), f"spatial_sum_{axis.name}", SpatialSum,
+                count=axis.size, lanes=lanes, bits=bits, chain=bool(axis.delay), hops=self.array.hops(axis),
+                every=self.array.tree_levels, modules=self.modules,
+            )  # fmt: skip
+            m.d.comb += part.terms.eq(Cat(vectors))
+            found[at] = part.total
         return found
 
-    def _tree(self, m: Module, values: list[Any], hops: int, name: str) -> Any:
-        """Add values pairwise, with a register behind every few levels and one at the end, `hops` in all."""
-        every = self.array.tree_levels
-        left, level = hops, 0
-        while len(values) > 1:
-            sums = [a + b for a, b in zip(values[::2], values[1::2], strict=False)]
-            values = sums + ([values[-1]] if len(values) % 2 else [])
-            level += 1
-            if every and level % every == 0 and left > 1:
-                values = [self._register(m, value, f"{name}_{level}_{n}") for n, value in enumerate(values)]
-                left -= 1
-        return self._register(m, values[0], name)
-
-    def _register(self, m: Module, value: Any, name: str) -> Signal:
-        held = Signal(signed(self.array.acc_bits), name=f"sum_{name}", reset_less=True)
-        m.d.sync += held.eq(value)
-        return held
-
-    def _results(self, m: Module, sequencer: Any, sums: dict[Place, Any]) -> None:
+    def _results(self, m: Module, sequencer: Any, sums: list[Value]) -> None:
         """Bring all ports into step, and queue what they hold as long as there is room."""
         axes = self.array.ported("outputs")
         cycles = latency(self.array) - 1  # the queue takes the last one
         shape = layouts.result(self.array)
         depth = 2 if self.gated else cycles + 4  # whoever gates takes every result at once
         queue = place(self.modules, m, "queue", "spatial_queue", Queue, shape=shape, depth=depth)
-        aligned = []
-        for number, index in enumerate(sorted(sums)):
-            late = sum((axis.size - 1 - at) * axis.delay for at, axis in zip(index, axes, strict=True))
-            value = Signal(signed(self.array.acc_bits), name=f"result_{number}")
-            m.d.comb += value.eq(sums[index])
-            aligned.append(delay(m, value, late, f"result_{number}"))
+        places = product(*(range(axis.size) for axis in axes))
+        late = [sum((axis.size - 1 - at) * axis.delay for at, axis in zip(index, axes, strict=True)) for index in places]
+        aligned = skewed(m, sums, late, "results_skewed")
         marks = Signal(3)
         m.d.comb += marks.eq(Cat(sequencer.ctl.drain, sequencer.first, sequencer.complete))
         arrived = delay(m, marks, cycles, "marks", reset=True)
         m.d.comb += [queue.i.valid.eq(arrived[0]), queue.i.payload.first.eq(arrived[1]), queue.i.payload.final.eq(arrived[2])]
-        m.d.comb += [queue.i.payload.sums[n].eq(value) for n, value in enumerate(aligned)]
+        m.d.comb += Value.cast(queue.i.payload.sums).eq(Cat(aligned))
         called = Signal(range(cycles + 5))
         begun = (sequencer.ctl.slot != 0) | (sequencer.ctl.drain_output != 0)
         m.d.comb += sequencer.room.eq((called < cycles + 4) & ((begun | self.may_drain) if self.gated else 1))

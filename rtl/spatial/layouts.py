@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
 from dataflows.nest.rules import TENSORS
-from dataflows.spatial.array import LONGEST_INNER, LONGEST_OUTER, MOST_INNER, MOST_OUTER, SpatialArray, SpatialAxis
+from dataflows.spatial.array import LONGEST_INNER, LONGEST_OUTER, MOST_INNER, MOST_OUTER, SpatialArray
 
 
 def address_bits(array: SpatialArray, tensor: str) -> int:
@@ -37,9 +36,9 @@ def history_bits(array: SpatialArray, tensor: str) -> int:
     return max(1, (array.depth(tensor) - 1).bit_length())
 
 
-def neighbours(array: SpatialArray, tensor: str, axes: Sequence[SpatialAxis]) -> data.StructLayout:
-    """Return the layout of words that go from PE to PE, one for each axis that is linked."""
-    return data.StructLayout({axis.name: signed(operand_bits(array, tensor)) for axis in axes if axis in array.linked(tensor)})
+def neighbours(array: SpatialArray, tensor: str) -> data.StructLayout:
+    """Return the layout of the words that a PE gets from its neighbours, one for each axis that is linked."""
+    return data.StructLayout({axis.name: signed(operand_bits(array, tensor)) for axis in array.linked(tensor)})
 
 
 def packet_links(array: SpatialArray, tensor: str) -> data.StructLayout:
@@ -64,11 +63,9 @@ def link(array: SpatialArray, tensor: str) -> data.StructLayout:
 
 
 def packet(array: SpatialArray, tensor: str) -> data.StructLayout:
-    """Return the layout of a word on its way to the PEs of one port: the half it goes to, whether it begins a delivery."""
+    """Return the layout of what goes with the words of a beat, all the same: their half, whether they begin a delivery."""
     links = {"links": packet_links(array, tensor)} if array.linked(tensor) else {}
-    return data.StructLayout({
-        "valid": 1, "begin": 1, "half": 1, "word": signed(operand_bits(array, tensor)), "at": fields(array, tensor), **links,
-    })  # fmt: skip
+    return data.StructLayout({"valid": 1, "begin": 1, "half": 1, "at": fields(array, tensor), **links})
 
 
 def control(array: SpatialArray) -> data.StructLayout:
@@ -78,6 +75,11 @@ def control(array: SpatialArray) -> data.StructLayout:
         "step": 1, "init": 1, "weight_half": 1, "weight": weights, "input_half": 1, "input": inputs, "bank": 1, "output": outputs,
         "drain": 1, "drain_bank": 1, "drain_output": outputs, "slot": slot_bits(array),
     })  # fmt: skip
+
+
+def heard(array: SpatialArray) -> data.StructLayout:
+    """Return the layout of all that every PE hears: its control, and what goes with the words of weights and inputs."""
+    return data.StructLayout({"ctl": control(array), **{tensor: packet(array, tensor) for tensor in TENSORS[:2]}})
 
 
 def tag(array: SpatialArray) -> data.StructLayout:

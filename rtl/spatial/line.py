@@ -5,21 +5,25 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from amaranth.hdl import Module, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Module, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from dataflows.spatial.array import SpatialArray, SpatialAxis
+from rtl.delay import delay
 from rtl.library import Modules, place
 from rtl.spatial import layouts
-from rtl.spatial.pe import SpatialPE, chained
+from rtl.spatial.pe import SpatialPE, a_cycle_later, chained, passes
 from rtl.spatial.sequencer import OPERANDS
 
-__all__ = ["SpatialLine"]
+__all__ = ["SpatialLine", "lane"]
 
 
 class SpatialLine(wiring.Component):
     """A row of PEs that pass on, along their axis, what they share.
+
+    What there is of every PE is packed, that of the first in the low bits: one vector is one name in the Verilog, and in
+    whatever reads it, however long the line is.
 
     Parameters
     ----------
@@ -29,48 +33,57 @@ class SpatialLine(wiring.Component):
 
     Members
     -------
-    ctl, ctl_o : In, Out
-        Control for the first PE, and the same a cycle later.
-    weights, inputs, weights_o, inputs_o : In, Out
-        One packet, for the first PE, where the line shares a port; else one for each PE.
+    heard, heard_o : In, Out
+        Control and what goes with the words, and the same a cycle later where other axes are systolic.
+    weights_words, inputs_words : In
+        One word, for the first PE, where the line shares a port; else one for each PE.
+    weights_words_o, inputs_words_o : Out
+        The same a cycle later, only where they are shared along a systolic axis.
     weights_extents, inputs_extents, tag_shift, tag_i, tag_o
         As of a PE; the tags go through all of them.
-    weights_next, inputs_next, weights_past, inputs_past : In, Out, arrays
+    weights_next_rows, weights_past_rows, ... : In, Out
         As of every PE, from and for the lines next to this one along linked axes; only where there are such.
-    sums_i, sums_o : In, Out, arrays
+    sums_i, sums_o : In, Out
         Where sums leave through registers: what every PE adds to, and the results. Where the line itself is the chain, there
         is one result and nothing to add to.
-    own : Out, array
+    own : Out
         Where they leave through trees: the sums that are called for.
     """
 
     def __init__(self, *, array: SpatialArray, modules: Modules | None = None) -> None:
         self.array, self.modules = array, modules
         self.axis = array.axes[-1]
-        total, size = signed(array.acc_bits), self.axis.size
-        control, tag = layouts.control(array), layouts.tag(array)
-        ports: dict[str, Any] = {"ctl": In(control), "ctl_o": Out(control)}
+        total, size = array.acc_bits, self.axis.size
+        heard, tag = layouts.heard(array), layouts.tag(array)
+        ports: dict[str, Any] = {"heard": In(heard)}
+        if any(axis.delay for axis in array.axes[:-1]):
+            ports["heard_o"] = Out(heard)
         for tensor in OPERANDS:
-            packet: Any = layouts.packet(array, tensor)
-            shape = packet if self.axis in array.shared(tensor) else data.ArrayLayout(packet, size)
-            ports |= {tensor: In(shape), f"{tensor}_o": Out(shape)}
+            bits, shared = layouts.operand_bits(array, tensor), array.shared(tensor)
+            words = bits if self.axis in shared else bits * size
+            ports[f"{tensor}_words"] = In(words)
+            if self._leads_on(tensor):
+                ports[f"{tensor}_words_o"] = Out(words)
             if array.fields(tensor):
                 ports[f"{tensor}_extents"] = In(layouts.fields(array, tensor))
-            if self._beyond(tensor):
-                words: Any = data.ArrayLayout(layouts.neighbours(array, tensor, self._beyond(tensor)), size)
-                ports |= {f"{tensor}_next": In(words), f"{tensor}_past": Out(words)}
+            for axis in self._beyond(tensor):
+                ports |= {f"{tensor}_next_{axis.name}": In(bits * size), f"{tensor}_past_{axis.name}": Out(bits * size)}
         ports |= {"tag_shift": In(1), "tag_i": In(tag), "tag_o": Out(tag)}
         if not chained(array):
-            ports["own"] = Out(data.ArrayLayout(total, size))
+            ports["own"] = Out(total * size)
         elif self.is_chain:
-            ports["sums_o"] = Out(data.ArrayLayout(total, 1))
+            ports["sums_o"] = Out(total)
         else:
-            ports |= {"sums_i": In(data.ArrayLayout(total, size)), "sums_o": Out(data.ArrayLayout(total, size))}
+            ports |= {"sums_i": In(total * size), "sums_o": Out(total * size)}
         super().__init__(ports)
 
     def _beyond(self, tensor: str) -> list[SpatialAxis]:
         """Linked axes that lead to other lines."""
         return [axis for axis in self.array.linked(tensor) if axis != self.axis]
+
+    def _leads_on(self, tensor: str) -> bool:
+        """Whether another line takes the words of this one, a cycle later."""
+        return any(axis.delay for axis in self.array.shared(tensor) if axis != self.axis)
 
     @property
     def is_chain(self) -> bool:
@@ -83,14 +96,11 @@ class SpatialLine(wiring.Component):
         m = Module()
         array, size = self.array, self.axis.size
         pes = [place(self.modules, m, f"pe_{n}", "spatial_pe", SpatialPE, array=array, modules=self.modules) for n in range(size)]
-        self._along(m, pes, "ctl")
+        self._along(m, pes, "heard", self.heard)
+        if any(axis.delay for axis in array.axes[:-1]):
+            m.d.comb += self.heard_o.eq(pes[0].heard_o if self.axis.delay else a_cycle_later(m, self.heard))
         for tensor in OPERANDS:
-            if self.axis in array.shared(tensor):
-                self._along(m, pes, tensor)
-            else:
-                own, passed = getattr(self, tensor), getattr(self, f"{tensor}_o")
-                m.d.comb += [getattr(pe, tensor).eq(own[n]) for n, pe in enumerate(pes)]
-                m.d.comb += [passed[n].eq(getattr(pe, f"{tensor}_o")) for n, pe in enumerate(pes)]
+            self._words(m, pes, tensor)
             if array.fields(tensor):
                 extents = getattr(self, f"{tensor}_extents")
                 m.d.comb += [getattr(pe, f"{tensor}_extents").eq(extents) for pe in pes]
@@ -103,14 +113,27 @@ class SpatialLine(wiring.Component):
         self._sums(m, pes)
         return m
 
-    def _along(self, m: Module, pes: list[Any], name: str) -> None:
-        """Lead one thing through the line: a register per hop, or a wire."""
-        entering: Any = getattr(self, name)
+    def _words(self, m: Module, pes: list[Any], tensor: str) -> None:
+        """Give PEs their words: those of their own, or what goes through the line."""
+        coming, name, bits = getattr(self, f"{tensor}_words"), f"{tensor}_word", layouts.operand_bits(self.array, tensor)
+        if self.axis in self.array.shared(tensor):
+            self._along(m, pes, name, coming)
+        else:
+            m.d.comb += [getattr(pe, name).eq(lane(coming, n, bits)) for n, pe in enumerate(pes)]
+        if not self._leads_on(tensor):
+            return
+        if passes(self.array, tensor):
+            later = Cat(getattr(pe, f"{name}_o") for pe in (pes[:1] if self.axis in self.array.shared(tensor) else pes))
+        else:
+            later = delay(m, coming, 1, name)
+        m.d.comb += getattr(self, f"{tensor}_words_o").eq(later)
+
+    def _along(self, m: Module, pes: list[Any], name: str, coming: Any) -> None:
+        """Lead one thing through the line: by a register per hop, or a wire."""
         for pe in pes:
-            m.d.comb += getattr(pe, name).eq(entering)
+            m.d.comb += getattr(pe, name).eq(coming)
             if self.axis.delay:
-                entering = getattr(pe, f"{name}_o")
-        m.d.comb += getattr(self, f"{name}_o").eq(getattr(pes[0], f"{name}_o"))
+                coming = getattr(pe, f"{name}_o")
 
     def _neighbours(self, m: Module, pes: list[Any], tensor: str) -> None:
         """Give every PE what the next one took; the last one has none, and is told so."""
@@ -120,16 +143,22 @@ class SpatialLine(wiring.Component):
                 m.d.comb += getattr(pe, f"{tensor}_next")[name].eq(getattr(after, f"{tensor}_past")[name])
             m.d.comb += getattr(pes[-1], f"{tensor}_next")[name].eq(0)
         for axis in self._beyond(tensor):
-            for n, pe in enumerate(pes):
-                m.d.comb += getattr(pe, f"{tensor}_next")[axis.name].eq(getattr(self, f"{tensor}_next")[n][axis.name])
-                m.d.comb += getattr(self, f"{tensor}_past")[n][axis.name].eq(getattr(pe, f"{tensor}_past")[axis.name])
+            coming, bits = getattr(self, f"{tensor}_next_{axis.name}"), layouts.operand_bits(self.array, tensor)
+            m.d.comb += [getattr(pe, f"{tensor}_next")[axis.name].eq(lane(coming, n, bits)) for n, pe in enumerate(pes)]
+            took = Cat(getattr(pe, f"{tensor}_past")[axis.name] for pe in pes)
+            m.d.comb += getattr(self, f"{tensor}_past_{axis.name}").eq(took)
 
     def _sums(self, m: Module, pes: list[Any]) -> None:
         if not chained(self.array):
-            m.d.comb += [self.own[n].eq(pe.own) for n, pe in enumerate(pes)]
+            m.d.comb += self.own.eq(Cat(pe.own for pe in pes))
         elif self.is_chain:
             m.d.comb += [pe.sum_i.eq(before.sum_o) for before, pe in pairwise(pes)]
-            m.d.comb += self.sums_o[0].eq(pes[-1].sum_o)
+            m.d.comb += self.sums_o.eq(pes[-1].sum_o)
         else:
-            for n, pe in enumerate(pes):
-                m.d.comb += [pe.sum_i.eq(self.sums_i[n]), self.sums_o[n].eq(pe.sum_o)]
+            m.d.comb += [pe.sum_i.eq(lane(self.sums_i, n, self.array.acc_bits)) for n, pe in enumerate(pes)]
+            m.d.comb += self.sums_o.eq(Cat(pe.sum_o for pe in pes))
+
+
+def lane(vector: Value, number: int, bits: int) -> Value:
+    """Return one of the words that a vector packs."""
+    return vector[number * bits : (number + 1) * bits]

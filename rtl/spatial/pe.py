@@ -17,7 +17,7 @@ from rtl.delay import delay
 from rtl.library import Modules, place
 from rtl.spatial import layouts
 
-__all__ = ["SpatialPE", "chained"]
+__all__ = ["SpatialPE", "a_cycle_later", "chained", "passes"]
 
 MOST_REGISTERS = 8
 """Words that are built as registers; what is larger becomes a memory that is read in the same cycle."""
@@ -86,10 +86,10 @@ class SpatialPE(wiring.Component):
 
     Members
     -------
-    ctl, ctl_o : In, Out
-        Control, and the same a cycle later where an axis is systolic.
-    weights, inputs, weights_o, inputs_o : In, Out
-        Packets, and the same a cycle later where they are shared along a systolic axis.
+    heard, heard_o : In, Out
+        Control and what goes with the words, and the same a cycle later where the line of PEs is systolic.
+    weights_word, inputs_word, weights_word_o, inputs_word_o : In, Out
+        A word, and the same a cycle later where neighbours take it from here (see `passes`).
     tag_shift, tag_i, tag_o : In, In, Out
         A chain through all PEs that brings the tags.
     weights_extents, inputs_extents : In
@@ -97,42 +97,43 @@ class SpatialPE(wiring.Component):
     weights_next, inputs_next, weights_past, inputs_past : In, Out
         What the neighbour along each linked axis took the link's distance ago, and what this PE took then. Only with links.
     own : Out, signed
-        The sum that is called for, zero where it is not this PE's turn.
+        The sum that is called for, zero where it is not this PE's turn. Only where sums leave through trees.
     sum_i, sum_o : In, Out, signed
-        A chain that adds `own` on its way, one register per PE.
+        Elsewhere: a chain that adds this sum on its way, one register per PE.
     """
 
     def __init__(self, *, array: SpatialArray, modules: Modules | None = None) -> None:
         self.array, self.modules = array, modules
-        control, tag = layouts.control(array), layouts.tag(array)
-        total = signed(array.acc_bits)
-        ports: dict[str, Any] = {"ctl": In(control), "ctl_o": Out(control)}
-        for tensor in ("weights", "inputs"):
-            packet = layouts.packet(array, tensor)
-            ports |= {tensor: In(packet), f"{tensor}_o": Out(packet)}
+        heard, tag, total = layouts.heard(array), layouts.tag(array), signed(array.acc_bits)
+        ports: dict[str, Any] = {"heard": In(heard)} | ({"heard_o": Out(heard)} if array.axes[-1].delay else {})
+        for tensor in TENSORS[:2]:
+            word = signed(layouts.operand_bits(array, tensor))
+            ports |= {f"{tensor}_word": In(word)} | ({f"{tensor}_word_o": Out(word)} if passes(array, tensor) else {})
             if array.fields(tensor):
                 ports[f"{tensor}_extents"] = In(layouts.fields(array, tensor))
             if array.linked(tensor):
-                words = layouts.neighbours(array, tensor, array.axes)
+                words = layouts.neighbours(array, tensor)
                 ports |= {f"{tensor}_next": In(words), f"{tensor}_past": Out(words)}
         ports |= {"tag_shift": In(1), "tag_i": In(tag), "tag_o": Out(tag)}
-        super().__init__({**ports, "own": Out(total), "sum_i": In(total), "sum_o": Out(total)})
+        super().__init__(ports | ({"sum_i": In(total), "sum_o": Out(total)} if chained(array) else {"own": Out(total)}))
         self.gated = Signal()
         """For probes: this PE would multiply by zero, and rests."""
 
     def elaborate(self, platform: Any) -> Module:
         """Build storage, the multiplier, and what goes on to the neighbours."""
         m = Module()
-        shared = {"ctl": list(self.array.axes), **{tensor: self.array.shared(tensor) for tensor in ("weights", "inputs")}}
-        for name, marks in (("ctl", ("step", "drain")), ("weights", ("valid",)), ("inputs", ("valid",))):
-            if any(axis.delay for axis in shared[name]):  # else all PEs hear it at once, and nobody listens here
-                self._pass_on(m, name, marks)
+        if self.array.axes[-1].delay:
+            m.d.comb += self.heard_o.eq(a_cycle_later(m, self.heard))
+        for tensor in TENSORS[:2]:
+            if passes(self.array, tensor):
+                m.d.comb += getattr(self, f"{tensor}_word_o").eq(delay(m, getattr(self, f"{tensor}_word"), 1, f"{tensor}_word"))
         tag = Signal(layouts.tag(self.array), reset_less=True)
         with m.If(self.tag_shift):
             m.d.sync += tag.eq(self.tag_i)
         m.d.comb += self.tag_o.eq(tag)
-        word = self._operand(m, "inputs", tag, self._index("inputs")(self.ctl.input, self.ctl.input_half))
-        at = self._index("weights")(self.ctl.weight, self.ctl.weight_half)
+        ctl = self.heard.ctl
+        word = self._operand(m, "inputs", tag, self._index("inputs")(ctl.input, ctl.input_half))
+        at = self._index("weights")(ctl.weight, ctl.weight_half)
         works: Any = None
         if self.array.zero_gating:
             works, word = self._gate(m, word, tag)
@@ -147,9 +148,9 @@ class SpatialPE(wiring.Component):
 
     def _gate(self, m: Module, stored: Any, tag: data.View) -> tuple[Any, Any]:
         """Return whether the PE has a product to make, and the input without its mark; it stays while there is none."""
-        word, marked = stored[:-1].as_signed(), stored[-1]
+        step, word, marked = self.heard.ctl.step, stored[:-1].as_signed(), stored[-1]
         works = Signal(name="works")
-        m.d.comb += [works.eq(self.ctl.step & tag.active & marked), self.gated.eq(self.ctl.step & tag.active & ~marked)]
+        m.d.comb += [works.eq(step & tag.active & marked), self.gated.eq(step & tag.active & ~marked)]
         return works, word if self.array.pe_stages else self._hold(m, word, works, "word_kept")
 
     def _hold(self, m: Module, value: Any, works: Any, name: str) -> Any:
@@ -159,22 +160,11 @@ class SpatialPE(wiring.Component):
             m.d.sync += kept.eq(value)
         return Mux(works, value, kept)
 
-    def _pass_on(self, m: Module, name: str, marks: tuple[str, ...]) -> None:
-        """Give the neighbours what came in, a cycle later; only the marks that make it count are reset."""
-        source, target = getattr(self, name), getattr(self, f"{name}_o")
-        held = Signal(source.shape(), name=f"{name}_held", reset_less=True)
-        m.d.sync += held.eq(source)
-        m.d.comb += target.eq(held)
-        for mark in marks:
-            live = Signal(name=f"{name}_{mark}")
-            m.d.sync += live.eq(source[mark])
-            m.d.comb += target[mark].eq(live)
-
     def _operand(self, m: Module, tensor: str, tag: data.View, at: Any) -> Any:
         """Fill one half with the words that match, read the other one at `at`; gated inputs end in a mark, 1 if not zero."""
-        array, packet = self.array, getattr(self, tensor)
+        array, packet = self.array, self.heard[tensor]
         bits, address = layouts.operand_bits(array, tensor), layouts.address_bits(array, tensor)
-        index, coming = self._index(tensor), packet.word
+        index, coming = self._index(tensor), getattr(self, f"{tensor}_word")
         near = self._neighbour(m, tensor, tag) if array.linked(tensor) else None
         if near is not None:
             coming = near.word
@@ -202,12 +192,12 @@ class SpatialPE(wiring.Component):
 
         Of several neighbours that have the word, one does not yield to another.
         """
-        links, axes = getattr(self, tensor).links, [axis.name for axis in self.array.linked(tensor)]
+        links, axes = self.heard[tensor].links, [axis.name for axis in self.array.linked(tensor)]
         able = Signal(len(axes), name=f"{tensor}_able")
         m.d.comb += able.eq(Cat(links[name].holds & ~tag[f"{tensor}_edges"][name] for name in axes))
         served = Signal(name=f"{tensor}_served")
         word = Signal(signed(layouts.operand_bits(self.array, tensor)), name=f"{tensor}_new")
-        m.d.comb += [served.eq(able.any()), word.eq(getattr(self, tensor).word)]
+        m.d.comb += [served.eq(able.any()), word.eq(getattr(self, f"{tensor}_word"))]
         for at, name in enumerate(axes):
             chosen = able[at] & ~(able & links[name].yields).any() if len(axes) > 1 else able[at]
             with m.If(chosen):
@@ -219,7 +209,7 @@ class SpatialPE(wiring.Component):
 
         What a neighbour gives comes with the first beat, for all PEs at once: what they read may be written over in that cycle.
         """
-        array, packet = self.array, getattr(self, tensor)
+        array, packet = self.array, self.heard[tensor]
         taken, axes = Signal(name=f"{tensor}_taken_here"), array.linked(tensor)
         m.d.comb += taken.eq(Mux(near.served, tag.active & packet.valid & packet.begin, match))
         size = {
@@ -235,7 +225,7 @@ class SpatialPE(wiring.Component):
     def _accumulate(self, m: Module, weight: Any, word: Any, works: Any, tag: data.View) -> None:
         """Add products into one bank, hand in sums of the other; both later by the stages of the multiplier."""
         array = self.array
-        total, index = signed(array.acc_bits), self._index("outputs")
+        index = self._index("outputs")
         store = self._store(m, "outputs", array.acc_bits, readers=2)
         ctl = self._late_control(m)
         at = index(ctl.output, ctl.bank)
@@ -248,18 +238,20 @@ class SpatialPE(wiring.Component):
             store.word.eq(Mux(ctl.init, 0, store.found_0.as_signed()) + product),
         ]  # fmt: skip
         turn = ctl.drain & tag.active & (ctl.slot == tag.slot)
-        m.d.comb += self.own.eq(Mux(turn, store.found_1.as_signed(), 0))
+        own = Mux(turn, store.found_1.as_signed(), 0)
         if chained(array):
-            leaving = Signal(total, reset_less=True)
+            leaving = Signal(signed(array.acc_bits), reset_less=True)
             m.d.comb += self.sum_o.eq(leaving)
-            m.d.sync += leaving.eq(self.sum_i + self.own)
+            m.d.sync += leaving.eq(self.sum_i + own)
+        else:
+            m.d.comb += self.own.eq(own)
 
     def _late_control(self, m: Module) -> SimpleNamespace:
         """Return the fields of the control that the accumulator wants, in step with the products."""
         resets = {"step": True, "drain": True}  # what makes the others count
         fields = (*resets, "init", "output", "bank", "drain_output", "drain_bank", "slot")
         stages = self.array.pe_stages
-        late = {name: delay(m, self.ctl[name], stages, f"{name}_late", reset=resets.get(name, False)) for name in fields}
+        late = {name: delay(m, self.heard.ctl[name], stages, f"{name}_late", reset=resets.get(name, False)) for name in fields}
         return SimpleNamespace(**late)
 
     def _product(self, m: Module, weight: Any, word: Any, works: Any) -> Any:
@@ -290,3 +282,23 @@ def chained(array: SpatialArray) -> bool:
     """Whether sums leave the PEs through a register each, along a systolic axis or one by one."""
     shared = array.shared("outputs")
     return not shared or shared[0].delay == 1
+
+
+def passes(array: SpatialArray, tensor: str) -> bool:
+    """Whether PEs pass on the words of a tensor, along their line or, where each has its own there, to the next line."""
+    *outside, inside = array.axes
+    shared = array.shared(tensor)
+    return bool(inside.delay) if inside in shared else any(axis.delay for axis in outside if axis in shared)
+
+
+def a_cycle_later(m: Module, heard: data.View) -> data.View:
+    """Return what PEs hear as it was a cycle ago; of all that, only the bits that make the others count are reset."""
+    held, later = Signal(heard.shape(), name="held", reset_less=True), Signal(heard.shape(), name="later")
+    live = Signal(4, name="live")
+    m.d.sync += [held.eq(heard), live.eq(_live(heard))]
+    m.d.comb += [later.eq(held), _live(later).eq(live)]
+    return later
+
+
+def _live(heard: data.View) -> Value:
+    return Cat(heard.ctl.step, heard.ctl.drain, heard.weights.valid, heard.inputs.valid)

@@ -36,7 +36,7 @@ class Sequencer(wiring.Component):
     weights, inputs : In, streams
         Beats, in the order of `dataflows.spatial.streams.beats`.
     weights_packet, inputs_packet : Out
-        What goes to the PEs, without the words of the ports.
+        What goes to all PEs with the words of the ports.
     ctl : Out
         Control of the first PE.
     first, complete : Out

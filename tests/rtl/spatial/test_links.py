@@ -106,14 +106,16 @@ def test_a_pe_takes_from_the_cheapest_neighbour_that_has_the_word():
             ctx.set(pe.tag_shift, 1)
             await ctx.tick()
             ctx.set(pe.tag_shift, 0)
-            ctx.set(pe.inputs_next, layouts.neighbours(array, "inputs", array.axes).const(words))
+            ctx.set(pe.inputs_next, layouts.neighbours(array, "inputs").const(words))
             links: dict[str, Any] = {axis: {"holds": held[axis], "back": 0, "yields": 0} for axis in ("rows", "cols")}
             links[dear]["yields"] = 1 << ("rows", "cols").index(cheap)
-            packet: dict[str, Any] = {"valid": 1, "begin": 1, "word": 99, "links": {"here": 0}}
+            packet: dict[str, Any] = {"valid": 1, "begin": 1, "links": {"here": 0}}
             ctx.set(pe.inputs_extents, dict.fromkeys(array.fields("inputs"), 1))
-            ctx.set(pe.inputs, layouts.packet(array, "inputs").const(packet))  # what was there before
+            ctx.set(pe.heard, layouts.heard(array).const({"inputs": packet}))
+            ctx.set(pe.inputs_word, 99)  # what was there before
             await ctx.tick()
-            ctx.set(pe.inputs, layouts.packet(array, "inputs").const(packet | {"begin": begin, "word": port, "links": links}))
+            ctx.set(pe.heard, layouts.heard(array).const({"inputs": packet | {"begin": begin, "links": links}}))
+            ctx.set(pe.inputs_word, port)
             await ctx.tick()
             able = [axis for axis in (cheap, dear) if held[axis] and not edge[axis]]
             expected = port if not able else words[able[0]] if begin else 99
