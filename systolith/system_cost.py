@@ -37,11 +37,17 @@ def costs(layers: list[tuple[Layer, int]], system: SpatialSystem, argument: str)
             except InfeasibleError as error:
                 reasons += error.reasons
                 continue
-            row = with_floors(layer, system.array.pes, row)
+            row = _with_floors(layer, system, row)
             results.append({**row, "count": number, "mapping": found[layer.name].to_dict()})
     if reasons:
         raise InfeasibleError(reasons)
     return results
+
+
+def _with_floors(layer: Layer, system: SpatialSystem, row: dict[str, Any]) -> dict[str, Any]:
+    """Compare with floors what is not coded: a code may have fewer words than its tensor."""
+    plain = {tensor: words for tensor, words in row["levels"]["dram"].items() if tensor not in row["coded"]}
+    return {**with_floors(layer, system.array.pes, {**row, "levels": {"dram": plain}}), "levels": row["levels"]}
 
 
 def show(results: list[dict[str, Any]], name: str) -> None:
@@ -56,4 +62,6 @@ def show(results: list[dict[str, Any]], name: str) -> None:
         for tensor, words in tensors.items()
     ]
     console.show_table("words", ("level", "tensor", "reads", "writes", "tile"), body)
+    if row["coded"]:
+        console.show(f"coded for random words of the layer's densities: {', '.join(row['coded'])}; in memory whole beats count")
     console.show("busy cycles: " + ", ".join(f"{name} {cycles:,}" for name, cycles in row["cycles_by_limit"].items()))

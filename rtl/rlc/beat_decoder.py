@@ -43,8 +43,9 @@ class BeatDecoder(wiring.Component):
         per cycle. Must not depend on the streams in the same cycle.
     clear : In
         Takes `fault` back, unless there is a new one.
-    fault : Out
-        A row was used up before its last wanted beat; stays until `clear`.
+    fails, fault : Out
+        A row is used up before its last wanted beat, and the next one begins a beat of its own; the same as a register, until
+        `clear`.
     """
 
     def __init__(self, *, form: Format, word_bits: int, words: int) -> None:
@@ -52,7 +53,7 @@ class BeatDecoder(wiring.Component):
         self.packed, self.beat = layouts.flagged(form, word_bits), layouts.beat(word_bits, words)
         super().__init__({
             "i": In(stream.Signature(self.packed)), "zero": In(word_bits), "o": Out(stream.Signature(self.beat)),
-            "last": In(1), "clear": In(1), "fault": Out(1),
+            "last": In(1), "clear": In(1), "fails": Out(1), "fault": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
@@ -77,6 +78,7 @@ class BeatDecoder(wiring.Component):
             pair_done.eq(works & within & ((target != words - 1) | self.o.ready)),
             word_done.eq(pair_done & (slot == slots - 1)),
             used.eq(Mux(ends, flag, word_done)), self.i.ready.eq(used | (self.i.valid & dropping)),
+            self.fails.eq(used & flag & ~ends),
         ]  # fmt: skip
         self._fill(m, pos, target, pair_done, Array(pair.level for pair in pairs)[slot])
         with m.If(pair_done):
@@ -87,7 +89,9 @@ class BeatDecoder(wiring.Component):
             m.d.sync += [slot.eq(0), gone.eq(0), pos.eq(0), dropping.eq(~flag)]
         with m.Elif(self.i.valid & flag):
             m.d.sync += dropping.eq(0)
-        m.d.sync += self.fault.eq((self.fault & ~self.clear) | (used & ~ends & flag))
+        with m.If(self.fails):
+            m.d.sync += pos.eq(0)
+        m.d.sync += self.fault.eq((self.fault & ~self.clear) | self.fails)
         return m
 
     def _fill(self, m: Module, pos: Any, target: Any, put: Any, level: Any) -> None:

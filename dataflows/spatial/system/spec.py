@@ -70,9 +70,6 @@ class SpatialSystem:
             )
         if self.post_lanes & (self.post_lanes - 1):
             raise SpecError("system.post_lanes", self.post_lanes, "a power of two", "round it")
-        if self.coding and self.code_pairs < 1:
-            need = -(-(1 + self.coding.run_bits + self.array.input_bits) // 8)
-            raise SpecError("system.bus_bytes", self.memory.bus_bytes, f"{need} for a pair of a run and a word", "widen the bus")
 
     @property
     def tag_width(self) -> int:

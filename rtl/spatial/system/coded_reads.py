@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from dataflows.spatial.system.coding import LENGTH_BITS
@@ -15,6 +15,7 @@ from rtl.spatial.system import layouts
 from rtl.spatial.system.layouts import ADDRESS, COUNT_BITS, ROW_BITS, bits_for
 from rtl.spatial.system.lengths import Lengths
 from rtl.spatial.system.walk import Walk
+from rtl.stream import Queue
 
 __all__ = ["CodedReads"]
 
@@ -39,6 +40,8 @@ class CodedReads(wiring.Component):
         The tile's last request is taken.
     used : In
         The decoder has used up a beat.
+    comes, ends : In, Out
+        A beat comes; it is the last of its row.
     """
 
     def __init__(self, *, system: SpatialSystem, modules: Modules | None = None) -> None:
@@ -47,6 +50,7 @@ class CodedReads(wiring.Component):
             "prog": In(layouts.program(system)), "begin": In(1), "fill": In(1), "beat": In(system.beat_bits),
             "start": In(1), "images": In(COUNT_BITS), "rows": In(COUNT_BITS), "address": In(ADDRESS), "row": In(ROW_BITS),
             "valid": Out(1), "memory_address": Out(ADDRESS), "ready": In(1), "over": Out(1), "used": In(1),
+            "comes": In(1), "ends": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
@@ -74,6 +78,11 @@ class CodedReads(wiring.Component):
             lengths.at.eq(numbers.memory_address),
         ]  # fmt: skip
         m.d.sync += room.eq(room + self.used - taken)
+        marks = place(self.modules, m, "marks", "row_marks", Queue, shape=data.StructLayout({"last": 1}), depth=coding.queue)
+        m.d.comb += [
+            marks.i.valid.eq(taken), marks.i.payload.last.eq(left == 1), marks.o.ready.eq(self.comes),
+            self.ends.eq(marks.o.payload.last),
+        ]  # fmt: skip
         with m.If(taken):
             m.d.sync += [run.eq(Mux(run.any(), run, need) - 1), left.eq(left - 1), done.eq(done + 1)]
         with m.FSM(name="rows"):

@@ -39,8 +39,12 @@ class Arrivals(wiring.Component):
         Where it goes; `at` and `count`: place of its first word, and its words, if it is of inputs.
     table_write, table_last : Out
         The same for beats of the table of lengths; of systems with coders.
-    coded_begin, coded_load, coded_write : Out
-        Coded inputs begin to come, with what was asked for; `beat` is one of theirs. Rows end with their flag.
+    coded_begin, coded_load : Out
+        Coded inputs begin to come, with what was asked for.
+    coded_comes, coded_ends : Out, In
+        A beat of theirs comes; it is the last of its row.
+    coded_write, coded_last : Out
+        The same a cycle later, with `beat`.
     """
 
     def __init__(self, *, system: SpatialSystem, modules: Modules | None = None) -> None:
@@ -48,7 +52,10 @@ class Arrivals(wiring.Component):
         self.kinds = CODED_KINDS if system.coding else KINDS
         marks: dict[str, Any] = {f"{kind}_{what}": Out(1) for kind in self.kinds for what in ("write", "last")}
         if system.coding:
-            marks |= {"coded_begin": Out(1), "coded_load": Out(layouts.load(system)), "coded_write": Out(1)}
+            marks |= {
+                "coded_begin": Out(1), "coded_load": Out(layouts.load(system)), "coded_comes": Out(1), "coded_ends": In(1),
+                "coded_write": Out(1), "coded_last": Out(1),
+            }  # fmt: skip
         super().__init__({
             "prog": In(layouts.program(system)), "loads": In(stream.Signature(layouts.load(system))), "valid": In(1),
             "data": In(system.beat_bits), **marks, "half": Out(1), "beat": Out(system.beat_bits),
@@ -92,12 +99,11 @@ class Arrivals(wiring.Component):
         if not self.system.coding:
             m.d.comb += [walk.step.eq(step), *(getattr(walk, name).eq(head[name]) for name in COUNTS[2:])]
             return Const(0, 1)
-        code, bits = self.system.code, self.system.array.input_bits
-        flag = self.data[code.pack * (code.run_bits + bits)]
         rows, coming = (each & self.prog.coded_inputs for each in (now.kind == INPUT, head.kind == INPUT))
         m.d.comb += [
-            walk.step.eq(step & (~rows | flag)), *(getattr(walk, name).eq(Mux(coming, 1, head[name])) for name in COUNTS[2:]),
+            walk.step.eq(step & (~rows | self.coded_ends)), self.coded_comes.eq(step & rows),
+            *(getattr(walk, name).eq(Mux(coming, 1, head[name])) for name in COUNTS[2:]),
             self.coded_begin.eq(walk.start & coming), self.coded_load.eq(head),
         ]  # fmt: skip
-        m.d.sync += self.coded_write.eq(step & rows)
+        m.d.sync += [self.coded_write.eq(self.coded_comes), self.coded_last.eq(self.coded_ends)]
         return rows

@@ -29,7 +29,7 @@ __all__ = ["ERROR_CODE", "ERROR_PROGRAM", "SystemTop"]
 ERROR_PROGRAM = 1
 """Error code: memory holds no program of this engine there."""
 ERROR_CODE = 2
-"""Error code: a coded row was shorter than its tensor; the layer does not end."""
+"""Error code: a coded row does not fit its length in the table, or has too few words; outputs are wrong."""
 
 
 class SystemTop(wiring.Component):
@@ -131,8 +131,12 @@ class SystemTop(wiring.Component):
             with m.State("BEGIN"):
                 m.d.comb += self.begin.eq(1)
                 m.next = "RUN"
-            with m.State("RUN"), m.If(tiles.finished):
-                m.next = "DONE"
+            with m.State("RUN"):
+                if self.expand:
+                    with m.If(self.expand.fault):
+                        m.d.sync += self.error.eq(ERROR_CODE)
+                with m.If(tiles.finished):
+                    m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.done.eq(1)
                 m.d.sync += self.busy.eq(0)
@@ -168,10 +172,9 @@ class SystemTop(wiring.Component):
             rows.used.eq(expand.used), tiles.row_over.eq(rows.over), tiles.tabled.eq(arrivals.table_last),
             expand.loads_valid.eq(arrivals.coded_begin), expand.load.eq(arrivals.coded_load),
             expand.coded_valid.eq(arrivals.coded_write), expand.coded.eq(arrivals.beat),
+            expand.coded_last.eq(arrivals.coded_last), rows.comes.eq(arrivals.coded_comes), arrivals.coded_ends.eq(rows.ends),
             store.dump.eq(tiles.dump), tiles.dumped.eq(store.dumped),
         ]  # fmt: skip
-        with m.If(expand.fault & self.busy):
-            m.d.sync += self.error.eq(ERROR_CODE)
 
     def _buffers(self, m: Module, arrivals: Any, weights: Any, inputs: Any, store: Any) -> None:
         """Lead what arrives to its buffer."""

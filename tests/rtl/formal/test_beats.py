@@ -177,8 +177,10 @@ def decoder_bench(
         place, here = Signal(signed(len(at) + 1), name=f"place_{number}"), Signal(WORD_BITS, name=f"here_{number}")
         m.d.comb += [place.eq(at + number - lane), here.eq(Mux(place < 0, part[number], word_at(packed, form, place) + dut.zero))]
         beat.append(here)
+    over = cut | (used & flag)  # a row that is too short is over too: the next one begins a beat
     with m.If(goes_on):
-        m.d.sync += [at.eq(Mux(used | cut, 0, event)), lane.eq(Mux(full <= closer, 0, lane + (event - at))), begun.eq(~cut)]
+        lane_after = Mux((full <= closer) | over, 0, lane + (event - at))
+        m.d.sync += [at.eq(Mux(used | cut, 0, event)), lane.eq(lane_after), begun.eq(~over)]
     with m.If(used):
         m.d.sync += [old.eq(new) for old, new in zip(part, beat, strict=True)]
     m.d.sync += [
@@ -190,7 +192,7 @@ def decoder_bench(
     right = Cat(dut.o.payload[number] == beat[number] for number in range(words)).all()
     bench.claim("it_is_the_next_one", ~dut.o.valid | right)
     bench.claim("takes_exactly_its_cycles", dut.i.ready == (used | (dut.i.valid & drops)))
-    bench.claim("knows_a_row_that_is_too_short", dut.fault == broken)
+    bench.claim("knows_a_row_that_is_too_short", (dut.fault == broken) & (dut.fails == (used & flag & ~cut)))
     stays(bench, dut.o)
     bench.lemma("at_rest", (seen | (at == 0)) & (begun | ((at == 0) & (lane == 0))))
     _decoder_lemmas(bench, dut, form, (at, lane, drops), beat)
@@ -315,8 +317,9 @@ DECODER = [
     Mistake("takes_exactly_its_cycles", "used.eq(Mux(ends, flag, word_done))", "used.eq(word_done | (ends & flag))"),
     Mistake("takes_exactly_its_cycles", "with m.Elif(self.i.valid & flag):", "with m.Elif(self.i.valid):"),
     Mistake("takes_exactly_its_cycles", "m.d.sync += [slot.eq(0), gone.eq(0),", "m.d.sync += [gone.eq(0),"),
-    Mistake("knows_a_row_that_is_too_short", "(used & ~ends & flag)", "(used & flag)"),
+    Mistake("knows_a_row_that_is_too_short", "self.fails.eq(used & flag & ~ends)", "self.fails.eq(used & flag)"),
     Mistake("knows_a_row_that_is_too_short", "(self.fault & ~self.clear)", "self.fault"),
+    Mistake("it_is_the_next_one", "m.d.sync += pos.eq(0)", "m.d.sync += pos.eq(pos)"),
     Mistake("valid_stays_until_taken", "((target != words - 1) | self.o.ready)", "1"),
 ]
 LOOP = [
