@@ -23,8 +23,10 @@ ERRORS: tuple[tuple[str, int, str], ...] = (
     ("program", 1, "the descriptor leads to no layer program of this engine"),
     ("read", 2, "memory answered a read with SLVERR or DECERR"),
     ("write", 3, "memory answered a write with SLVERR or DECERR"),
+    ("coded_row", 4, "a coded row does not fit its length, or has too few words"),
 )
-"""Name, code and meaning of the values of ERROR.code; 1 is the accelerator's own (`rtl.accelerator.top`)."""
+"""Name, code and meaning of the values of ERROR.code; 1 and 4 are the accelerator's own (`rtl.accelerator.top`,
+`rtl.spatial.system.top`)."""
 
 ERROR_CODES = {name: code for name, code, _meaning in ERRORS}
 

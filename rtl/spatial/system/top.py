@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from dataflows.counters import COUNTER_BITS
 from dataflows.program import MAGIC
+from dataflows.registers import ERROR_CODES
 from dataflows.spatial.system.spec import SpatialSystem
 from rtl.accelerator.counters import Counters
 from rtl.library import Modules, place
@@ -28,7 +29,7 @@ __all__ = ["ERROR_CODE", "ERROR_PROGRAM", "SystemTop"]
 
 ERROR_PROGRAM = 1
 """Error code: memory holds no program of this engine there."""
-ERROR_CODE = 2
+ERROR_CODE = ERROR_CODES["coded_row"]
 """Error code: a coded row does not fit its length in the table, or has too few words; outputs are wrong."""
 
 
