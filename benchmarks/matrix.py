@@ -1,6 +1,6 @@
 """Every named array and forty random ones on a real simulator, bare and as systems: the matrix in docs/verification.md.
 
-Run with ``make matrix`` (``make nightly`` does); about half an hour on two cores, one job on each.
+Run with ``make matrix`` (``make nightly`` does); about forty minutes on two cores, one job on each.
 """
 
 from __future__ import annotations
@@ -8,21 +8,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.system.spec import SpatialSystem
 from sim.spatial.arrays import LINKED, NAMED, random_array, short
 from sim.spatial.run import Pauses
-from sim.spatial.system.systems import random_system, small
+from sim.spatial.system.systems import CODING, random_coded, random_system, small
 from sim.spatial.system.verify import verify_system
 from sim.spatial.verify import verify_array
 from systolith.versions import provenance
 
-RANDOM, CASES, SEED = 40, 10, 1
+RANDOM, CODED, CASES, SEED = 40, 10, 10, 1
 STALL, PAUSE = 20_000, 200
 """Of 65,536 and of 1,024 cycles: those in which the memory refuses, and those in which it brings nothing."""
 PAGE = Path(__file__).parent.parent / "docs" / "verification.md"
@@ -50,7 +51,8 @@ SYSTEMS = """
 
 Complete accelerators round such arrays ([systems](systems.md)), from tensors in memory to tensors in memory. Every output is
 compared with the golden model, cycles and 21 counters (words per level and tensor among them) with the model; then with a memory
-that refuses and pauses at random. **{passed} of {total} systems without a difference**, {checked:,} outputs, {cycles:,} cycles.
+that refuses and pauses at random. Coded ones read and write most feature maps as [coded rows](systems.md#coded-feature-maps), whose
+every bit is compared. **{passed} of {total} systems without a difference**, {checked:,} outputs, {cycles:,} cycles.
 
 | system | array | layers | mismatches | cycles, RTL | cycles, model | counters equal | with pauses |
 |---|---|---|---|---|---|---|---|
@@ -68,11 +70,11 @@ class Row:
 
 
 def row(job: tuple[str, int]) -> Row:
-    """Verify one array or system by name: ``array_ws``, ``random 3``, ``system_ws``, ``random system 3``."""
+    """Verify one array or system by name: ``array_ws``, ``random 3``, ``system_ws``, ``random system 3``, ``coded system 3``."""
     name, seed = job
     label = name.replace(" ", "_")
     if "system" in name:
-        system = random_system(_drawn(name)) if name.startswith("random") else small(NAMED[name.replace("system", "array")])
+        system = _system(name)
         array = system.array
         exact = verify_system(system, cases=CASES, seed=seed)
         paused = verify_system(system, cases=CASES, seed=seed + 1, stall=STALL, pause=PAUSE)
@@ -81,6 +83,15 @@ def row(job: tuple[str, int]) -> Row:
         exact = verify_array(array, cases=CASES, seed=seed, name=label)
         paused = verify_array(array, cases=CASES, seed=seed + 1, name=label, pauses=Pauses(0.3, 0.3))
     return _line(name, array, exact.cases, paused.cases, exact.passed and paused.passed, paused.passed)
+
+
+def _system(name: str) -> SpatialSystem:
+    if name.startswith("random"):
+        return random_system(_drawn(name))
+    if name.startswith("coded system "):
+        return random_coded(_drawn(name))
+    plain = small(NAMED[name.removeprefix("coded ").replace("system", "array")])
+    return replace(plain, coding=CODING) if name.startswith("coded") else plain
 
 
 def _drawn(name: str) -> Random:
@@ -108,7 +119,9 @@ def _table(head: str, rows: Sequence[Row]) -> str:
 def main() -> None:
     """Verify all and write the page; exit with 1 if anything differs."""
     arrays = [*NAMED, *LINKED, *(f"random {seed}" for seed in range(RANDOM))]
-    systems = [name.replace("array", "system") for name in NAMED] + [f"random system {seed}" for seed in range(RANDOM)]
+    systems = [name.replace("array", "system") for name in NAMED]
+    coded = [f"coded {name}" for name in systems] + [f"coded system {seed}" for seed in range(CODED)]
+    systems += [f"random system {seed}" for seed in range(RANDOM)] + coded
     jobs = [(name, SEED + number) for number, name in enumerate(arrays + systems)]
     with ProcessPoolExecutor() as pool:
         rows = []

@@ -8,10 +8,12 @@ from random import Random
 from dataflows.arch import ARRAY_BITS, Memory
 from dataflows.errors import SpecError
 from dataflows.spatial.array import SpatialArray
+from dataflows.spatial.system.coding import Coding
 from dataflows.spatial.system.spec import SpatialSystem
 from sim.spatial.arrays import random_array
 
 WORDS = (1024, 1024, 512)
+CODING = Coding(run_bits=3, rows=256, queue=6)
 
 
 def small(array: SpatialArray, memory: Memory | None = None, post_lanes: int = 2) -> SpatialSystem:
@@ -35,3 +37,9 @@ def random_system(rng: Random) -> SpatialSystem:
             return SpatialSystem(array, memory, (words[0], words[1], words[2]), lanes, channels=rng.choice((64, 128)))
         except SpecError:  # a beat too narrow for a tag
             continue
+
+
+def random_coded(rng: Random) -> SpatialSystem:
+    """Draw a system and its coders."""
+    coding = Coding(rng.choice((1, 2, 3, 5)), 256, rng.choice((2, 3, 6, 16)))
+    return replace(random_system(rng), coding=coding)

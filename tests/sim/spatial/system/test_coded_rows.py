@@ -30,12 +30,11 @@ from sim.spatial.system.cases import SystemCase, random_cases
 from sim.spatial.system.image import memory_image
 from sim.spatial.system.mapped import mapped_cases
 from sim.spatial.system.outputs import wrong_outputs
-from sim.spatial.system.systems import random_system, small
+from sim.spatial.system.systems import CODING, random_coded, small
 from sim.spatial.system.verify import verify_cases
 from sim.tensors import random_tensors, with_zeros
 
 STALL, PAUSE = 20_000, 300
-CODING = Coding(run_bits=3, rows=256, queue=6)
 
 
 def passes(system: SpatialSystem, seed: int, cases: int) -> None:
@@ -45,13 +44,6 @@ def passes(system: SpatialSystem, seed: int, cases: int) -> None:
         assert any(case.program.coded[1] for case in drawn)
         report = verify_cases(system, drawn, seed=seed, stall=stall, pause=pause)
         assert report.passed, [case.to_dict() for case in report.cases if not case.passed]
-
-
-def random_coded(seed: int) -> SpatialSystem:
-    """Draw a system and its coders."""
-    rng = Random(seed)
-    coding = Coding(rng.choice((1, 2, 3, 5)), 256, rng.choice((2, 3, 6, 16)))
-    return replace(random_system(rng), coding=coding)
 
 
 @pytest.mark.rtl
@@ -69,13 +61,13 @@ def test_all_named_systems_with_coders(name):
 @pytest.mark.rtl
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(1, 40))])
 def test_random_systems_with_coders(seed):
-    passes(random_coded(seed), seed, 10)
+    passes(random_coded(Random(seed)), seed, 10)
 
 
 @pytest.mark.rtl
 @pytest.mark.parametrize("seed", [2, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(3, 12))])
 def test_behind_axi_cycles_are_those_promised_too(seed):
-    system, axi = random_coded(seed), AxiOptions(burst_beats=(4, 16)[seed % 2])
+    system, axi = random_coded(Random(seed)), AxiOptions(burst_beats=(4, 16)[seed % 2])
     report = verify_axi(system, axi, random_cases(system, 4, seed), seed=seed)
     assert report.passed, report.to_dict()
 
