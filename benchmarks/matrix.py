@@ -51,8 +51,8 @@ SYSTEMS = """
 
 Complete accelerators round such arrays ([systems](systems.md)), from tensors in memory to tensors in memory. Every output is
 compared with the golden model, cycles and 21 counters (words per level and tensor among them) with the model; then with a memory
-that refuses and pauses at random. Coded ones read and write most feature maps as [coded rows](systems.md#coded-feature-maps), whose
-every bit is compared. **{passed} of {total} systems without a difference**, {checked:,} outputs, {cycles:,} cycles.
+that refuses and pauses at random. Coded ones read and write most feature maps as [coded rows](systems.md#coded-feature-maps),
+whose every bit is compared. **{passed} of {total} systems without a difference**, {checked:,} outputs, {cycles:,} cycles.
 
 | system | array | layers | mismatches | cycles, RTL | cycles, model | counters equal | with pauses |
 |---|---|---|---|---|---|---|---|
