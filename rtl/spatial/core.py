@@ -9,20 +9,24 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from dataflows.errors import SpecError
 from dataflows.spatial.array import SpatialArray, SpatialAxis
 from dataflows.spatial.schedule import latency
 from rtl.delay import delay, skewed
 from rtl.library import Modules, place
 from rtl.spatial import layouts
-from rtl.spatial.line import SpatialLine, lane
+from rtl.spatial.block import SpatialBlock, block_ports, block_sizes, levels_in_block
+from rtl.spatial.line import SpatialLine, lane, line_ports
 from rtl.spatial.pe import chained
 from rtl.spatial.sequencer import OPERANDS, Sequencer
-from rtl.spatial.sums import SpatialSum
+from rtl.spatial.sums import SpatialSum, add_up
 from rtl.stream import Queue
 
-__all__ = ["SpatialCore"]
+__all__ = ["SpatialCore", "check_ports"]
 
 Place = tuple[int, ...]
+MOST_BITS = (1 << 16) - 1
+"""Bits that Amaranth can lead into a module, or out of it."""
 
 
 class SpatialCore(wiring.Component):
@@ -58,12 +62,8 @@ class SpatialCore(wiring.Component):
 
     def __init__(self, *, array: SpatialArray, modules: Modules | None = None, gated: bool = False) -> None:
         self.array, self.modules, self.gated = array, modules, gated
-        ports: dict[str, Any] = {"start": In(1), "busy": Out(1), "prog": In(layouts.program(array))}
-        ports |= {"tag_shift": In(1), "tag": In(layouts.tag(array))}
-        ports |= {tensor: In(stream.Signature(layouts.beat(array, tensor))) for tensor in OPERANDS}
-        if gated:
-            ports |= {"may_drain": In(1), **{name: Out(1) for name in ("drained", "stepping", "waits_operand", "waits_bank")}}
-        super().__init__({**ports, "results": Out(stream.Signature(layouts.result(array)))})
+        check_ports(array, gated)
+        super().__init__(_ports(array, gated))
 
     def elaborate(self, platform: Any) -> Module:
         """Place the PEs and wire what the axes say."""
@@ -73,10 +73,7 @@ class SpatialCore(wiring.Component):
         sequencer = place(modules, m, "sequencer", "spatial_sequencer", Sequencer, array=array)
         m.d.comb += [sequencer.start.eq(self.start), sequencer.prog.eq(self.prog)]
         self._trail(m, sequencer.busy)
-        lines = {
-            at: place(modules, m, "_".join(("line", *map(str, at))), "spatial_line", SpatialLine, array=array, modules=modules)
-            for at in product(*(range(axis.size) for axis in array.axes[:-1]))
-        }
+        lines = self._lines(m)
         self._tags(m, list(lines.values()))
         heard = Signal(layouts.heard(array))
         m.d.comb += heard.ctl.eq(sequencer.ctl)
@@ -96,6 +93,19 @@ class SpatialCore(wiring.Component):
             ]  # fmt: skip
         return m
 
+    def _lines(self, m: Module) -> dict[Place, Any]:
+        """Place the lines; where there are many, blocks of them, which look like lines."""
+        every = {"array": self.array, "modules": self.modules}
+        if blocks := block_sizes(self.array):
+            return {
+                (n,): place(self.modules, m, f"block_{n}", f"spatial_block_{lines}", SpatialBlock, lines=lines, **every)
+                for n, lines in enumerate(blocks)
+            }
+        return {
+            at: place(self.modules, m, "_".join(("line", *map(str, at))), "spatial_line", SpatialLine, **every)
+            for at in product(*(range(axis.size) for axis in self.array.axes[:-1]))
+        }
+
     def _trail(self, m: Module, busy: Any) -> None:
         """Stay busy until the last PE has seen what the first one has: only then may program and tags change."""
         skew = sum((axis.size - 1) * axis.delay for axis in self.array.axes) + self.array.pe_stages
@@ -109,27 +119,33 @@ class SpatialCore(wiring.Component):
             m.d.comb += [line.tag_shift.eq(self.tag_shift), line.tag_i.eq(coming)]
             coming = line.tag_o
 
-    def _words(self, m: Module, tensor: str) -> dict[Place, Any]:
-        """Return the word that enters at every port, later by the port's skew: what goes with it takes that long to get there."""
+    def _words(self, m: Module, tensor: str) -> dict[Place, Value]:
+        """Return what enters at the ports of every line, later by the port's skew: what goes with it takes that long to come."""
         axes, bits = self.array.ported(tensor), layouts.operand_bits(self.array, tensor)
         words = Value.cast(getattr(self, tensor).payload.words)
         places = list(product(*(range(axis.size) for axis in axes)))
         cycles = [sum(at * axis.delay for at, axis in zip(index, axes, strict=True)) for index in places]
-        lanes = [lane(words, number, bits) for number in range(len(places))]
-        return dict(zip(places, skewed(m, lanes, cycles, f"{tensor}_skewed"), strict=True))
+        lanes = skewed(self.modules, m, [lane(words, n, bits) for n in range(len(places))], cycles, f"{tensor}_skewed")
+        outside = [axis for axis in axes if axis != self.array.axes[-1]]
+        blocks = block_sizes(self.array) if self.array.axes[0] in outside else []
+        block_of = [block for block, lines in enumerate(blocks) for _ in range(lines)]
+        found: dict[Place, list[Value]] = {}
+        for index, word in zip(places, lanes, strict=True):
+            at = (block_of[index[0]],) if blocks else index[: len(outside)]
+            found.setdefault(at, []).append(word)
+        return {at: Cat(each) for at, each in found.items()}
 
     def _spread(self, m: Module, lines: dict[Place, Any], name: str, axes: list[SpatialAxis], sources: dict[Place, Any]) -> None:
-        """Lead `sources`, one per port, to all lines along `axes`: from neighbour to neighbour, or on one wire.
+        """Lead `sources` to all lines along `axes`, from neighbour to neighbour or on one wire.
 
         Where the PEs of a line have ports of their own, what goes from line to line is all of theirs.
         """
-        *outside, inside = self.array.axes
+        outside = self.array.axes[:-1]
         entering: dict[Place, Any] = {}
         for at, line in lines.items():
             on = [n for n, axis in enumerate(outside) if axis in axes and at[n]]
             if not on:
-                first = tuple(at[n] for n, axis in enumerate(outside) if axis not in axes)
-                entering[at] = sources[first] if inside in axes else Cat(sources[*first, n] for n in range(inside.size))
+                entering[at] = sources[tuple(at[n] for n, axis in enumerate(outside) if axis not in axes)]
             else:
                 before = (*at[: on[-1]], at[on[-1]] - 1, *at[on[-1] + 1 :])
                 entering[at] = getattr(lines[before], f"{name}_o") if outside[on[-1]].delay else entering[before]
@@ -137,7 +153,7 @@ class SpatialCore(wiring.Component):
 
     def _neighbours(self, m: Module, lines: dict[Place, Any], tensor: str) -> None:
         """Give every line what the next one along each linked axis took; the last ones have none, and are told so."""
-        linked = self.array.linked(tensor)
+        linked = self.array.linked(tensor)  # blocks count as lines here, too
         for n, axis in enumerate(self.array.axes[:-1]):
             for at, line in lines.items() if axis in linked else ():
                 after = lines.get((*at[:n], at[n] + 1, *at[n + 1 :]))
@@ -161,30 +177,36 @@ class SpatialCore(wiring.Component):
     def _chains(self, m: Module, lines: dict[Place, Any], along: int | None) -> dict[Place, Any]:
         """Chain lines along one axis, PE by PE; return where the chains end. None: every sum leaves by itself."""
         ends: dict[Place, Any] = {}
+        last = max(at[along] for at in lines) if along is not None else 0
         for at, line in lines.items():
             if along is not None and at[along]:
                 m.d.comb += line.sums_i.eq(lines[(*at[:along], at[along] - 1, *at[along + 1 :])].sums_o)
-            if along is None or at[along] == self.array.axes[along].size - 1:
+            if along is None or at[along] == last:
                 ends[at] = line.sums_o
         return ends
 
     def _along(self, m: Module, rows: dict[Place, Any], axis: SpatialAxis) -> dict[Place, Any]:
         """Add up rows along one axis, lane by lane, or the lanes of every row."""
-        axes, bits = self.array.axes, self.array.acc_bits
-        n = axes.index(axis)
-        terms: dict[Place, list[Any]] = {}
+        axes, bits, modules = self.array.axes, self.array.acc_bits, self.modules
+        how: dict[str, Any] = {"chain": bool(axis.delay), "hops": self.array.hops(axis), "every": self.array.tree_levels}
+        found: dict[Place, Any] = {}
+        if axis == axes[-1]:
+            for at, row in rows.items():
+                name, kind, size = (
+                    "_".join(("sum", *map(str, at))),
+                    f"spatial_sum_{axis.name}",
+                    {"count": axis.size, "bits": bits},
+                )
+                part = place(modules, m, name, kind, SpatialSum, **size, **how, modules=modules)
+                m.d.comb += part.terms.eq(row)
+                found[at] = part.total
+            return found
+        n, terms = axes.index(axis), dict[Place, list[Value]]()
         for at in sorted(rows):
-            terms.setdefault(at if axis == axes[-1] else (*at[:n], 0, *at[n + 1 :]), []).append(rows[at])
-        found = {}
+            terms.setdefault((*at[:n], 0, *at[n + 1 :]), []).append(rows[at])
         for at, vectors in terms.items():
-            lanes = 1 if axis == axes[-1] else len(vectors[0]) // bits
-            part = place(
-                self.modules, m, "_".join(("sum", axis.name, *map(str, at))), f"spatial_sum_{axis.name}", SpatialSum,
-                count=axis.size, lanes=lanes, bits=bits, chain=bool(axis.delay), hops=self.array.hops(axis),
-                every=self.array.tree_levels, modules=self.modules,
-            )  # fmt: skip
-            m.d.comb += part.terms.eq(Cat(vectors))
-            found[at] = part.total
+            name = "_".join(("sum", axis.name, *map(str, at)))
+            found[at] = add_up(modules, m, vectors, bits, **how, name=name, level=levels_in_block(self.array))
         return found
 
     def _results(self, m: Module, sequencer: Any, sums: list[Value]) -> None:
@@ -196,7 +218,7 @@ class SpatialCore(wiring.Component):
         queue = place(self.modules, m, "queue", "spatial_queue", Queue, shape=shape, depth=depth)
         places = product(*(range(axis.size) for axis in axes))
         late = [sum((axis.size - 1 - at) * axis.delay for at, axis in zip(index, axes, strict=True)) for index in places]
-        aligned = skewed(m, sums, late, "results_skewed")
+        aligned = skewed(self.modules, m, sums, late, "results_skewed")
         marks = Signal(3)
         m.d.comb += marks.eq(Cat(sequencer.ctl.drain, sequencer.first, sequencer.complete))
         arrived = delay(m, marks, cycles, "marks", reset=True)
@@ -207,3 +229,25 @@ class SpatialCore(wiring.Component):
         m.d.comb += sequencer.room.eq((called < cycles + 4) & ((begun | self.may_drain) if self.gated else 1))
         m.d.sync += called.eq(called + sequencer.ctl.drain - (queue.o.valid & queue.o.ready))
         wiring.connect(m, queue.o, wiring.flipped(self.results))
+
+
+def _ports(array: SpatialArray, gated: bool) -> dict[str, Any]:
+    ports: dict[str, Any] = {"start": In(1), "busy": Out(1), "prog": In(layouts.program(array))}
+    ports |= {"tag_shift": In(1), "tag": In(layouts.tag(array))}
+    ports |= {tensor: In(stream.Signature(layouts.beat(array, tensor))) for tensor in OPERANDS}
+    if gated:
+        ports |= {"may_drain": In(1), **{name: Out(1) for name in ("drained", "stepping", "waits_operand", "waits_bank")}}
+    return ports | {"results": Out(stream.Signature(layouts.result(array)))}
+
+
+def check_ports(array: SpatialArray, gated: bool = False) -> None:
+    """Raise `SpecError` if the array, or a part of it, has more bits at its ports than a module can have."""
+    parts = {"the array": _ports(array, gated), "a line of PEs": line_ports(array)}
+    parts |= {f"{lines} lines of PEs": block_ports(array, lines) for lines in block_sizes(array)[:1]}
+    for where, members in parts.items():
+        signature = wiring.Signature(members)
+        ports = [(member.flow, Value.cast(value)) for _, member, value in signature.flatten(signature.create())]
+        for flow, direction in ((In, "into"), (Out, "out of")):
+            if (bits := sum(len(value) for at, value in ports if at == flow)) > MOST_BITS:
+                found, allowed = f"{bits:,} bits a cycle {direction} {where}", f"at most {MOST_BITS:,}"
+                raise SpecError("array.ports", found, allowed, "make the last axis shorter, or let more PEs share a port")

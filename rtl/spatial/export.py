@@ -12,7 +12,7 @@ from dataflows.spatial.array import SpatialArray
 from rtl.emit import emit
 from rtl.library import Modules
 from rtl.spatial import layouts
-from rtl.spatial.core import SpatialCore
+from rtl.spatial.core import SpatialCore, check_ports
 
 __all__ = ["PORTS", "describe", "export", "fields", "plain", "top_name", "verilog"]
 
@@ -34,7 +34,8 @@ def plain(name: str) -> str:
 
 
 def verilog(array: SpatialArray, name: str = "spatial") -> str:
-    """Return the Verilog of an array, each distinct module once."""
+    """Return the Verilog of an array, each distinct module once; raise `SpecError` if its ports are too wide."""
+    check_ports(array)
     modules = Modules(prefix=f"{plain(name)}_")
     top = modules.add(top_name(name), SpatialCore(array=array, modules=modules))
     return emit(modules, top)

@@ -16,7 +16,7 @@ from rtl.spatial import layouts
 from rtl.spatial.pe import SpatialPE, a_cycle_later, chained, passes
 from rtl.spatial.sequencer import OPERANDS
 
-__all__ = ["SpatialLine", "lane"]
+__all__ = ["SpatialLine", "lane", "line_ports"]
 
 
 class SpatialLine(wiring.Component):
@@ -53,43 +53,7 @@ class SpatialLine(wiring.Component):
     def __init__(self, *, array: SpatialArray, modules: Modules | None = None) -> None:
         self.array, self.modules = array, modules
         self.axis = array.axes[-1]
-        total, size = array.acc_bits, self.axis.size
-        heard, tag = layouts.heard(array), layouts.tag(array)
-        ports: dict[str, Any] = {"heard": In(heard)}
-        if any(axis.delay for axis in array.axes[:-1]):
-            ports["heard_o"] = Out(heard)
-        for tensor in OPERANDS:
-            bits, shared = layouts.operand_bits(array, tensor), array.shared(tensor)
-            words = bits if self.axis in shared else bits * size
-            ports[f"{tensor}_words"] = In(words)
-            if self._leads_on(tensor):
-                ports[f"{tensor}_words_o"] = Out(words)
-            if array.fields(tensor):
-                ports[f"{tensor}_extents"] = In(layouts.fields(array, tensor))
-            for axis in self._beyond(tensor):
-                ports |= {f"{tensor}_next_{axis.name}": In(bits * size), f"{tensor}_past_{axis.name}": Out(bits * size)}
-        ports |= {"tag_shift": In(1), "tag_i": In(tag), "tag_o": Out(tag)}
-        if not chained(array):
-            ports["own"] = Out(total * size)
-        elif self.is_chain:
-            ports["sums_o"] = Out(total)
-        else:
-            ports |= {"sums_i": In(total * size), "sums_o": Out(total * size)}
-        super().__init__(ports)
-
-    def _beyond(self, tensor: str) -> list[SpatialAxis]:
-        """Linked axes that lead to other lines."""
-        return [axis for axis in self.array.linked(tensor) if axis != self.axis]
-
-    def _leads_on(self, tensor: str) -> bool:
-        """Whether another line takes the words of this one, a cycle later."""
-        return any(axis.delay for axis in self.array.shared(tensor) if axis != self.axis)
-
-    @property
-    def is_chain(self) -> bool:
-        """Whether sums add up along this line, from PE to PE."""
-        shared = self.array.shared("outputs")
-        return chained(self.array) and bool(shared) and shared[0] == self.axis
+        super().__init__(line_ports(array))
 
     def elaborate(self, platform: Any) -> Module:
         """Place the PEs and wire neighbours."""
@@ -120,7 +84,7 @@ class SpatialLine(wiring.Component):
             self._along(m, pes, name, coming)
         else:
             m.d.comb += [getattr(pe, name).eq(lane(coming, n, bits)) for n, pe in enumerate(pes)]
-        if not self._leads_on(tensor):
+        if not _leads_on(self.array, tensor):
             return
         if passes(self.array, tensor):
             later = Cat(getattr(pe, f"{name}_o") for pe in (pes[:1] if self.axis in self.array.shared(tensor) else pes))
@@ -142,7 +106,7 @@ class SpatialLine(wiring.Component):
             for pe, after in pairwise(pes):
                 m.d.comb += getattr(pe, f"{tensor}_next")[name].eq(getattr(after, f"{tensor}_past")[name])
             m.d.comb += getattr(pes[-1], f"{tensor}_next")[name].eq(0)
-        for axis in self._beyond(tensor):
+        for axis in _beyond(self.array, tensor):
             coming, bits = getattr(self, f"{tensor}_next_{axis.name}"), layouts.operand_bits(self.array, tensor)
             m.d.comb += [getattr(pe, f"{tensor}_next")[axis.name].eq(lane(coming, n, bits)) for n, pe in enumerate(pes)]
             took = Cat(getattr(pe, f"{tensor}_past")[axis.name] for pe in pes)
@@ -151,7 +115,7 @@ class SpatialLine(wiring.Component):
     def _sums(self, m: Module, pes: list[Any]) -> None:
         if not chained(self.array):
             m.d.comb += self.own.eq(Cat(pe.own for pe in pes))
-        elif self.is_chain:
+        elif _is_chain(self.array):
             m.d.comb += [pe.sum_i.eq(before.sum_o) for before, pe in pairwise(pes)]
             m.d.comb += self.sums_o.eq(pes[-1].sum_o)
         else:
@@ -162,3 +126,44 @@ class SpatialLine(wiring.Component):
 def lane(vector: Value, number: int, bits: int) -> Value:
     """Return one of the words that a vector packs."""
     return vector[number * bits : (number + 1) * bits]
+
+
+def line_ports(array: SpatialArray) -> dict[str, Any]:
+    """Return the members of `SpatialLine`."""
+    axis, total = array.axes[-1], array.acc_bits
+    heard, tag = layouts.heard(array), layouts.tag(array)
+    ports: dict[str, Any] = {"heard": In(heard)}
+    if any(other.delay for other in array.axes[:-1]):
+        ports["heard_o"] = Out(heard)
+    for tensor in OPERANDS:
+        bits = layouts.operand_bits(array, tensor)
+        words = bits if axis in array.shared(tensor) else bits * axis.size
+        ports[f"{tensor}_words"] = In(words)
+        if _leads_on(array, tensor):
+            ports[f"{tensor}_words_o"] = Out(words)
+        if array.fields(tensor):
+            ports[f"{tensor}_extents"] = In(layouts.fields(array, tensor))
+        for other in _beyond(array, tensor):
+            ports |= {f"{tensor}_next_{other.name}": In(bits * axis.size), f"{tensor}_past_{other.name}": Out(bits * axis.size)}
+    ports |= {"tag_shift": In(1), "tag_i": In(tag), "tag_o": Out(tag)}
+    if not chained(array):
+        return ports | {"own": Out(total * axis.size)}
+    if _is_chain(array):
+        return ports | {"sums_o": Out(total)}
+    return ports | {"sums_i": In(total * axis.size), "sums_o": Out(total * axis.size)}
+
+
+def _beyond(array: SpatialArray, tensor: str) -> list[SpatialAxis]:
+    """Linked axes that lead to other lines."""
+    return [axis for axis in array.linked(tensor) if axis != array.axes[-1]]
+
+
+def _leads_on(array: SpatialArray, tensor: str) -> bool:
+    """Whether another line takes the words of this one, a cycle later."""
+    return any(axis.delay for axis in array.shared(tensor) if axis != array.axes[-1])
+
+
+def _is_chain(array: SpatialArray) -> bool:
+    """Whether sums add up along a line, from PE to PE."""
+    shared = array.shared("outputs")
+    return chained(array) and bool(shared) and shared[0] == array.axes[-1]
