@@ -13,8 +13,8 @@ from dataflows.spatial.system.ports import STORE_DEPTH, STORE_LATENCY, SystemPor
 
 LOOK_UP = 2
 """States in front of a row: read its length, take it."""
-TO_DECODER = 2
-"""From a coded beat's arrival to the cycle in which the decoder sees it: register, queue."""
+TO_DECODER = 3
+"""From a coded beat's arrival to the cycle in which the decoder sees it: register, queue (2)."""
 TABLE_BEAT = 2
 """States for a beat of the table of outputs: read it, write it; counted without waiting for memory."""
 

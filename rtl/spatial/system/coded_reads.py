@@ -14,7 +14,7 @@ from rtl.library import Modules, place
 from rtl.spatial.system import layouts
 from rtl.spatial.system.layouts import ADDRESS, COUNT_BITS, ROW_BITS, bits_for
 from rtl.spatial.system.lengths import Lengths
-from rtl.spatial.system.walk import Walk
+from rtl.spatial.system.row_walk import RowWalk
 from rtl.stream import Queue
 
 __all__ = ["CodedReads"]
@@ -54,28 +54,27 @@ class CodedReads(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
-        """Two walks over the rows, one of addresses and one of numbers; a row at a time."""
+        """Walk the rows, and ask for one at a time."""
         m = Module()
         coding, prog = self.system.coding, self.prog
         assert coding is not None
         lengths = self._table(m)
-        addresses = place(self.modules, m, "addresses", "row_walk", Walk, shape=None, memory=True)
-        numbers = place(self.modules, m, "numbers", "row_walk", Walk, shape=None, memory=True)
+        walk = place(self.modules, m, "walk", "row_walk", RowWalk)
         row_over = Signal(name="row_over")
-        for walk, first, box in ((addresses, self.address, prog.input_box), (numbers, self.row, prog.input_rows)):
-            m.d.comb += [
-                walk.start.eq(self.start), walk.images.eq(self.images), walk.rows.eq(self.rows), walk.cols.eq(1),
-                walk.beats.eq(1), walk.address.eq(first), walk.image_step.eq(box.image_step), walk.row_step.eq(box.row_step),
-                walk.step.eq(row_over),
-            ]  # fmt: skip
+        m.d.comb += [
+            walk.start.eq(self.start), walk.images.eq(self.images), walk.rows.eq(self.rows), walk.step.eq(row_over),
+            walk.first_address.eq(self.address), walk.address_steps.image_step.eq(prog.input_box.image_step),
+            walk.address_steps.row_step.eq(prog.input_box.row_step), walk.first_row.eq(self.row),
+            walk.row_steps.eq(prog.input_rows),
+        ]  # fmt: skip
         left, run, done = Signal(LENGTH_BITS, name="left"), Signal(range(coding.group + 1), name="run"), Signal(LENGTH_BITS)
         room, need = Signal(range(coding.queue + 1), name="room", init=coding.queue), Signal(range(coding.group + 1))
         taken, asking = Signal(name="taken"), Signal(name="asking")
         m.d.comb += [
             need.eq(Mux(left < coding.group, left, coding.group)), self.valid.eq(asking & (run.any() | (room >= need))),
-            self.memory_address.eq(addresses.memory_address + done), taken.eq(self.valid & self.ready),
-            row_over.eq(taken & (left == 1)), self.over.eq(row_over & addresses.last),
-            lengths.at.eq(numbers.memory_address),
+            self.memory_address.eq(walk.address + done), taken.eq(self.valid & self.ready),
+            row_over.eq(taken & (left == 1)), self.over.eq(row_over & walk.last),
+            lengths.at.eq(walk.row),
         ]  # fmt: skip
         m.d.sync += room.eq(room + self.used - taken)
         marks = place(self.modules, m, "marks", "row_marks", Queue, shape=data.StructLayout({"last": 1}), depth=coding.queue)

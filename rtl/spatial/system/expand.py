@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from dataflows.spatial.system.spec import SpatialSystem
 from rtl.library import Modules, place
+from rtl.ram_queue import RamQueue
 from rtl.rlc.beat_decoder import BeatDecoder
 from rtl.spatial.system import layouts
 from rtl.spatial.system.walk import COUNTS, Walk
@@ -60,7 +61,8 @@ class Expand(wiring.Component):
         bits = system.array.input_bits
         tiles = place(self.modules, m, "tiles", "coded_tiles", Queue, shape=layouts.load(system), depth=TILES)
         shape = data.StructLayout({"beat": system.beat_bits, "last": 1})
-        queue = place(self.modules, m, "queue", "coded_queue", Queue, shape=shape, depth=system.coding.queue)
+        depth = system.coding.queue
+        queue = place(self.modules, m, "queue", "coded_queue", RamQueue, shape=shape, depth=depth, modules=self.modules)
         decoder = place(self.modules, m, "decoder", "decoder", BeatDecoder, form=system.code, word_bits=bits, words=words)
         walk = place(
             self.modules, m, "walk", "arrival_walk", Walk, shape=layouts.place(system, "inputs"), banks=system.banks("inputs"),

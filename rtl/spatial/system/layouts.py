@@ -156,9 +156,14 @@ def program(system: SpatialSystem) -> data.StructLayout:
     })  # fmt: skip
 
 
+def row_steps(bits: int) -> data.StructLayout:
+    """Return the layout of steps from image to image and from row to row."""
+    return data.StructLayout({"image_step": unsigned(bits), "row_step": unsigned(bits)})
+
+
 def _coded() -> dict[str, ShapeLike]:
     """Return what a layer says of coded tensors: which are, their tables, the first row of all, steps of row numbers."""
-    steps = data.StructLayout({"image_step": unsigned(ROW_BITS), "row_step": unsigned(ROW_BITS)})
+    steps = row_steps(ROW_BITS)
     tables = {f"{tensor}_table{what}": bits for tensor in ("input", "output") for what, bits in _TABLE.items()}
     return {
         "coded_inputs": 1, "coded_outputs": 1, **tables, "first_row": unsigned(ADDRESS), "input_rows": steps,

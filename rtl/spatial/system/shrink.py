@@ -16,7 +16,7 @@ from rtl.rlc.layouts import closed_beat
 from rtl.spatial.system import layouts
 from rtl.spatial.system.layouts import ADDRESS, COUNT_BITS
 from rtl.spatial.system.lengths import Lengths
-from rtl.spatial.system.walk import Walk
+from rtl.spatial.system.row_walk import RowWalk
 
 __all__ = ["Shrink"]
 
@@ -51,33 +51,32 @@ class Shrink(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
-        """Place the encoder, two walks over rows, of addresses and of numbers, and the table."""
+        """Place the encoder, the walk over rows, and the table."""
         m = Module()
         system, prog, tile = self.system, self.prog, self.tile
         encoder = place(
             self.modules, m, "encoder", "encoder", BeatEncoder, form=system.code, word_bits=system.array.input_bits,
             words=system.beat_words("outputs"),
         )  # fmt: skip
-        addresses = place(self.modules, m, "addresses", "row_walk", Walk, shape=None, memory=True)
-        numbers = place(self.modules, m, "numbers", "row_walk", Walk, shape=None, memory=True)
+        walk = place(self.modules, m, "walk", "row_walk", RowWalk)
         lengths = place(self.modules, m, "lengths", "lengths", Lengths, system=system, modules=self.modules)
         wiring.connect(m, wiring.flipped(self.beats), encoder.i)
         taken, row_over, beats = Signal(name="taken"), Signal(name="row_over"), Signal(LENGTH_BITS, name="beats_made")
-        for walk, first, box in ((addresses, tile.address, prog.output_box), (numbers, tile.row, prog.output_rows)):
-            m.d.comb += [
-                walk.start.eq(self.start), walk.images.eq(tile.images), walk.rows.eq(tile.rows), walk.cols.eq(1),
-                walk.beats.eq(1), walk.address.eq(first), walk.image_step.eq(box.image_step), walk.row_step.eq(box.row_step),
-                walk.step.eq(row_over),
-            ]  # fmt: skip
+        m.d.comb += [
+            walk.start.eq(self.start), walk.images.eq(tile.images), walk.rows.eq(tile.rows), walk.step.eq(row_over),
+            walk.first_address.eq(tile.address), walk.address_steps.image_step.eq(prog.output_box.image_step),
+            walk.address_steps.row_step.eq(prog.output_box.row_step), walk.first_row.eq(tile.row),
+            walk.row_steps.eq(prog.output_rows),
+        ]  # fmt: skip
         word = encoder.o.payload
         m.d.comb += [
             encoder.zero.eq(prog.output_zero), encoder.o.ready.eq(self.ready), taken.eq(encoder.o.valid & self.ready),
-            row_over.eq(taken & word.last), self.done.eq(row_over & addresses.last),
-            lengths.put.eq(row_over), lengths.row.eq(numbers.memory_address), lengths.length.eq(beats + 1),
+            row_over.eq(taken & word.last), self.done.eq(row_over & walk.last),
+            lengths.put.eq(row_over), lengths.row.eq(walk.row), lengths.length.eq(beats + 1),
         ]  # fmt: skip
         with m.If(taken):
             m.d.sync += beats.eq(Mux(word.last, 0, beats + 1))
-        self._dump(m, lengths, encoder, addresses.memory_address + beats)
+        self._dump(m, lengths, encoder, walk.address + beats)
         return m
 
     def _dump(self, m: Module, lengths: Any, encoder: Any, address: Any) -> None:

@@ -16,6 +16,7 @@ from tests.rtl.formal import (
     test_lite,
     test_order,
     test_queue,
+    test_ram_queue,
     test_rlc,
     test_sequencer,
     test_spatial_tokens,
@@ -26,6 +27,7 @@ from tests.rtl.formal.broken import Mistake
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "verification-formal.md"
 MISTAKES: dict[Callable[[], Bench], list[Mistake]] = {
     test_queue.queue_bench: test_queue.MISTAKES,
+    test_ram_queue.ram_queue_bench: test_ram_queue.MISTAKES,
     test_order.order_bench: test_order.MISTAKES,
     test_addresses.burst_bench: test_addresses.BURST,
     test_addresses.pixel_bench: test_addresses.PIXELS,
