@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections import Counter
+from itertools import accumulate, product
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -125,15 +126,14 @@ class SpatialCore(wiring.Component):
         words = Value.cast(getattr(self, tensor).payload.words)
         places = list(product(*(range(axis.size) for axis in axes)))
         cycles = [sum(at * axis.delay for at, axis in zip(index, axes, strict=True)) for index in places]
-        lanes = skewed(self.modules, m, [lane(words, n, bits) for n in range(len(places))], cycles, f"{tensor}_skewed")
         outside = [axis for axis in axes if axis != self.array.axes[-1]]
         blocks = block_sizes(self.array) if self.array.axes[0] in outside else []
         block_of = [block for block, lines in enumerate(blocks) for _ in range(lines)]
-        found: dict[Place, list[Value]] = {}
-        for index, word in zip(places, lanes, strict=True):
-            at = (block_of[index[0]],) if blocks else index[: len(outside)]
-            found.setdefault(at, []).append(word)
-        return {at: Cat(each) for at, each in found.items()}
+        lines = Counter((block_of[index[0]],) if blocks else index[: len(outside)] for index in places)
+        if any(cycles):
+            words = Cat(skewed(self.modules, m, [lane(words, n, bits) for n in range(len(places))], cycles, f"{tensor}_skewed"))
+        ends = [ports * bits for ports in accumulate(lines.values())]
+        return {at: words[end - ports * bits : end] for (at, ports), end in zip(lines.items(), ends, strict=True)}
 
     def _spread(self, m: Module, lines: dict[Place, Any], name: str, axes: list[SpatialAxis], sources: dict[Place, Any]) -> None:
         """Lead `sources` to all lines along `axes`, from neighbour to neighbour or on one wire.
