@@ -44,6 +44,18 @@ def test_what_is_not_reached_is_inconsistent_in_the_source():
     assert shares("LSTM0")["active"] == pytest.approx(100 * 3.7 / 92, rel=TEN_PERCENT)
 
 
+def test_tiles_used_twice_give_the_counters_of_lstm0():
+    """The dense reference (6.3): some tiles are used more than once per fetch. Operations then are twice those that are printed."""
+    rows, active, stall, shift, non_matrix, tops = COUNTERS["LSTM0"]
+    found = tpu.counters(2 * rows, non_matrix / 100)
+    assert [100 * share for share in (found.active, found.stall, found.shift)] == pytest.approx(
+        [active, stall, shift], rel=TEN_PERCENT
+    )
+    figures = tpu.cost(Layer.gemm("lstm", M=128, N=2048, K=1024), non_matrix=non_matrix / 100).figures
+    assert figures["useful_macs"] == pytest.approx(active / 100, rel=TEN_PERCENT)  # the counter of useful ones is 8.2 % too
+    assert figures["tops"] == pytest.approx(2 * tops, rel=TEN_PERCENT)
+
+
 def test_half_speed_gives_the_counters_and_the_operations_of_lstm0():
     """The paper has a mode of half speed for activations of 16 bits; it does not say that LSTM0 uses it."""
     rows, active, stall, shift, non_matrix, tops = COUNTERS["LSTM0"]
