@@ -45,7 +45,7 @@ def test_what_is_not_reached_is_inconsistent_in_the_source():
 
 
 def test_tiles_used_twice_give_the_counters_of_lstm0():
-    """The dense reference (6.3): some tiles are used more than once per fetch. Operations then are twice those that are printed."""
+    """The dense reference (6.3): some tiles are used more than once per fetch. Operations are twice those printed then."""
     rows, active, stall, shift, non_matrix, tops = COUNTERS["LSTM0"]
     found = tpu.counters(2 * rows, non_matrix / 100)
     assert [100 * share for share in (found.active, found.stall, found.shift)] == pytest.approx(
