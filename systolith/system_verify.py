@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 
 def verify_layers(
-    net: Network, system: SpatialSystem, axi: AxiOptions | None, simulator: Any, seed: int
+    net: Network, system: SpatialSystem, axi: AxiOptions | None, simulator: Any, seed: int, *, image: bool = True
 ) -> VerifyReport | AxiReport:
     """Map every distinct layer for latency and run it with random tensors; outputs, cycles and counters are compared.
+
+    `image` says whether the inputs of the first one are an image (`sim.spatial.system.mapped`).
 
     Raises
     ------
@@ -34,7 +36,7 @@ def verify_layers(
         mapped = map_system(net, system, "latency", program_beats=fetched_beats(system), progress=tick)
     with console.progress(f"verify {net.name} on {system.name}") as tick:
         tick(0, 1, "laying out tensors")
-        cases = mapped_cases(system, [(result.layer, result.mapping) for _, _, result in mapped.layers], seed)
+        cases = mapped_cases(system, [(result.layer, result.mapping) for _, _, result in mapped.layers], seed, image=image)
         if axi is not None:
             return verify_axi(system, axi, cases, seed=seed, simulator=simulator)
         return verify_cases(system, cases, simulator=simulator, seed=seed, progress=tick)

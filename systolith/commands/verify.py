@@ -119,7 +119,9 @@ def _verify_layers(
     from systolith.exchange import network as find
     from systolith.system_verify import verify_layers
 
-    report = verify_layers(only(find(network), layer), system, axi, simulator, seed)
+    whole = find(network)
+    part = only(whole, layer)
+    report = verify_layers(part, system, axi, simulator, seed, image=part.layers[0] == whole.layers[0])
     _show(system.name, report.to_dict(), COLUMNS if axi is None else AXI_COLUMNS, json=json, seed=seed)
 
 

@@ -72,6 +72,10 @@ class CodedReads:
         beat, steps = self.lasts[tile]
         return self._used(beat) - self.held[beat] + 1 + steps
 
+    def emptied(self) -> int:
+        """Return the cycle in which the decoder has used up every beat."""
+        return self._used(self.asked - 1)
+
     def _used(self, beat: int) -> int:
         """Return the cycle in which the decoder has used up a beat."""
         while len(self.used) <= beat:

@@ -223,6 +223,8 @@ class _Tiles(Gates):
         for tile in range(len(self.freed), self.output_tiles):
             self._store(tile)
             self.at += 1  # DROP
+        if self.coders[0]:  # beats that no tile wants come as well
+            self.at = max(self.at, self.coders[0].emptied() + 1)
         if self.coders[1]:
             self.at = self.coders[1].finish(self.at + 1) + 1  # FLUSH goes on to the table
         return self.at + 1

@@ -38,8 +38,8 @@ class CodedReads(wiring.Component):
         Read requests.
     over : Out
         The tile's last request is taken.
-    used : In
-        The decoder has used up a beat.
+    used, quiet : In, Out
+        The decoder has used up a beat; it has used up all that were asked for.
     comes, ends : In, Out
         A beat comes; it is the last of its row.
     """
@@ -50,7 +50,7 @@ class CodedReads(wiring.Component):
             "prog": In(layouts.program(system)), "begin": In(1), "fill": In(1), "beat": In(system.beat_bits),
             "start": In(1), "images": In(COUNT_BITS), "rows": In(COUNT_BITS), "address": In(ADDRESS), "row": In(ROW_BITS),
             "valid": Out(1), "memory_address": Out(ADDRESS), "ready": In(1), "over": Out(1), "used": In(1),
-            "comes": In(1), "ends": Out(1),
+            "quiet": Out(1), "comes": In(1), "ends": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
@@ -74,7 +74,7 @@ class CodedReads(wiring.Component):
             need.eq(Mux(left < coding.group, left, coding.group)), self.valid.eq(asking & (run.any() | (room >= need))),
             self.memory_address.eq(walk.address + done), taken.eq(self.valid & self.ready),
             row_over.eq(taken & (left == 1)), self.over.eq(row_over & walk.last),
-            lengths.at.eq(walk.row),
+            lengths.at.eq(walk.row), self.quiet.eq(room == coding.queue),
         ]  # fmt: skip
         m.d.sync += room.eq(room + self.used - taken)
         marks = place(self.modules, m, "marks", "row_marks", Queue, shape=data.StructLayout({"last": 1}), depth=coding.queue)
@@ -91,7 +91,8 @@ class CodedReads(wiring.Component):
                 m.d.comb += lengths.read.eq(1)
                 m.next = "TAKE"
             with m.State("TAKE"):
-                m.d.sync += [left.eq(lengths.length_found), done.eq(0), run.eq(0)]
+                length = lengths.length_found  # no row has 0 beats, whatever the table says
+                m.d.sync += [left.eq(Mux(length.any(), length, 1)), done.eq(0), run.eq(0)]
                 m.next = "ASK"
             with m.State("ASK"):
                 m.d.comb += asking.eq(1)

@@ -43,9 +43,9 @@ class Tiles(wiring.Component):
         Read requests.
     store, tile, stored, skipped : Out, Out, In, Out
         Write a tile; it was written; it is outside the layer and needs no writing.
-    tabled, row_start, images, rows, from_address, row, row_over : In, Out, Out, Out, Out, Out, In
-        Of systems with coders: the table of lengths is there; ask for coded rows (`rtl.spatial.system.coded_reads`), and they
-        were asked for.
+    tabled, row_start, images, rows, from_address, row, row_over, rows_quiet : In, Out, Out, Out, Out, Out, In, In
+        Of systems with coders: the table of lengths is there; ask for coded rows (`rtl.spatial.system.coded_reads`); they were
+        asked for; all of them have come.
     dump, dumped : Out, In
         The same: write the table of lengths; it was written.
     """
@@ -56,8 +56,8 @@ class Tiles(wiring.Component):
         if system.coding:
             coded = {
                 "tabled": In(1), "row_start": Out(1), "images": Out(layouts.COUNT_BITS), "rows": Out(layouts.COUNT_BITS),
-                "from_address": Out(layouts.ADDRESS), "row": Out(layouts.ROW_BITS), "row_over": In(1), "dump": Out(1),
-                "dumped": In(1),
+                "from_address": Out(layouts.ADDRESS), "row": Out(layouts.ROW_BITS), "row_over": In(1), "rows_quiet": In(1),
+                "dump": Out(1), "dumped": In(1),
             }  # fmt: skip
         super().__init__({
             "start": In(1), "finished": Out(1), "prog": In(layouts.program(system)), "weights_released": In(1),
@@ -318,11 +318,17 @@ class Tiles(wiring.Component):
                 m.next = "FLUSH"
 
     def _finish(self, m: Module) -> None:
-        """Every output is written: the layer is done, but for the lengths of coded ones."""
-        m.d.comb += self.finished.eq(~self.coded_outputs)
-        m.next = "IDLE"
-        if self.system.coding:
-            m.d.comb += self.dump.eq(self.coded_outputs)
+        """Every output is written: the layer is done, but for the lengths of coded ones.
+
+        Beats of a coded row that no tile wants may still be on their way; what comes after `done` would be the next program.
+        """
+        if not self.system.coding:
+            m.d.comb += self.finished.eq(1)
+            m.next = "IDLE"
+            return
+        with m.If(self.rows_quiet):
+            m.d.comb += [self.finished.eq(~self.coded_outputs), self.dump.eq(self.coded_outputs)]
+            m.next = "IDLE"
             with m.If(self.coded_outputs):
                 m.next = "DUMPING"
 

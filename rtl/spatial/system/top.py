@@ -170,7 +170,8 @@ class SystemTop(wiring.Component):
         m.d.comb += [
             rows.fill.eq(arrivals.table_write), rows.beat.eq(arrivals.beat), rows.start.eq(tiles.row_start),
             rows.images.eq(tiles.images), rows.rows.eq(tiles.rows), rows.address.eq(tiles.from_address), rows.row.eq(tiles.row),
-            rows.used.eq(expand.used), tiles.row_over.eq(rows.over), tiles.tabled.eq(arrivals.table_last),
+            rows.used.eq(expand.used), tiles.row_over.eq(rows.over), tiles.rows_quiet.eq(rows.quiet),
+            tiles.tabled.eq(arrivals.table_last),
             expand.loads_valid.eq(arrivals.coded_begin), expand.load.eq(arrivals.coded_load),
             expand.coded_valid.eq(arrivals.coded_write), expand.coded.eq(arrivals.beat),
             expand.coded_last.eq(arrivals.coded_last), rows.comes.eq(arrivals.coded_comes), arrivals.coded_ends.eq(rows.ends),

@@ -16,11 +16,13 @@ from sim.spatial.system.cases import SystemCase
 from sim.tensors import random_tensors, with_zeros
 
 
-def mapped_cases(system: SpatialSystem, mappings: Sequence[tuple[Layer, Mapping]], seed: int = 0) -> list[SystemCase]:
+def mapped_cases(
+    system: SpatialSystem, mappings: Sequence[tuple[Layer, Mapping]], seed: int = 0, *, image: bool = True
+) -> list[SystemCase]:
     """Return a case for every layer, with random tensors at the widths of the array.
 
-    A system with coders codes every tensor where the mapping allows it, but for the inputs of the first layer: an image has no
-    zeros worth coding.
+    A system with coders codes every tensor where the mapping allows it, but for the inputs of the first layer if they are an
+    `image`, which has no zeros worth coding.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def mapped_cases(system: SpatialSystem, mappings: Sequence[tuple[Layer, Mapping]
         tensors = random_tensors(whole, rng, acc_bits=array.acc_bits)
         program = compile_system(whole, system, mapping)
         if system.coding:
-            program = replace(program, coded=codable(program, (number > 0, True)))
+            program = replace(program, coded=codable(program, (number > 0 or not image, True)))
             tensors = with_zeros(tensors, rng)
         cases.append(SystemCase(layer.name, program, tensors))
     return cases

@@ -148,6 +148,11 @@ def other_length(by: int):
     return change
 
 
+def no_lengths(image, where, case: SystemCase) -> None:
+    """Say of all rows that they have no beats."""
+    image[where.inputs : where.inputs + row_layout(case.program, "inputs").table_beats] = 0
+
+
 def no_words(image, where, case: SystemCase) -> None:
     """Clear every pair of the first row's last memory word but its flag: fewer words than the row has."""
     layout = row_layout(case.program, "inputs")
@@ -157,7 +162,7 @@ def no_words(image, where, case: SystemCase) -> None:
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("change", [wrong_flag, other_length(-1), other_length(1), no_words])
+@pytest.mark.parametrize("change", [wrong_flag, other_length(-1), other_length(1), no_lengths, no_words])
 def test_rows_that_do_not_fit_their_table_are_an_error_and_stop_nothing(change):
     """The layer ends, says so, and the next one is right."""
     case = sparse_case((True, False))
@@ -176,6 +181,19 @@ def test_rows_that_do_not_fit_their_table_are_an_error_and_stop_nothing(change):
 
 
 @pytest.mark.rtl
+def test_no_layer_ends_before_the_last_beat_of_its_rows_has_come():
+    """The last tile is outside the image: of the row that it reads it wants one beat, and the others come late."""
+    layer = replace(LAYER, P=4, Q=1, H=2, W=8, padding=(0, 0, 2, 0))
+    loops = (Loop("K", 4), Loop("C", 4), Loop("C", 4, axis="rows"), Loop("K", 4, axis="cols"))
+    mapping = Mapping((Level("dram", (Loop("P", 4),)), Level("stream", loops), Level("pe", ())))
+    far = replace(SYSTEM, memory=replace(SYSTEM.memory, latency=100))
+    tensors = random_tensors(layer, np.random.default_rng(1))
+    cases = [SystemCase("padding", compile_system(layer, far, mapping, coded=(True, out)), tensors) for out in (False, True)]
+    report = verify_cases(far, [*cases, *cases])
+    assert report.passed, report.to_dict()
+
+
+@pytest.mark.rtl
 def test_golden_rows_are_compared_bit_for_bit():
     """Outputs that decode to the right words from other pairs are wrong too."""
     case = sparse_case((True, True))
@@ -186,6 +204,12 @@ def test_golden_rows_are_compared_bit_for_bit():
     wrong, told = wrong_outputs(case.program, case.tensors, case.golden, dump)
     assert wrong
     assert told
+
+
+def test_an_image_is_not_coded_and_other_inputs_are():
+    for image in (True, False):
+        cases = mapped_cases(SYSTEM, [(LAYER, MAPPING), (LAYER, MAPPING)], image=image)
+        assert [case.program.coded for case in cases] == [(not image, True), (True, True)]
 
 
 def test_tensors_with_zeros_have_them():
