@@ -102,7 +102,7 @@ class ShellSchedule:
     inside : SystemSchedule
         Of the system in the shell.
     axi_cycles : int
-        From the cycle the layer is started to the cycle after its last write response.
+        From the cycle the layer is started to the cycle after its last write response, or after `done`, if that is later.
     axi_read_wait, axi_write_wait : int
         Cycles in which a request or a burst waits for the bus.
     """
@@ -117,7 +117,8 @@ def axi_schedule(program: SystemProgram, where: Placement, axi: AxiOptions, code
     """Return the exact schedule behind the AXI shell, with a memory that takes a beat in every cycle and never pauses."""
     port = ShellPort(axi, program.system.memory)
     inside = run_port(program, where, port, codes)
-    return ShellSchedule(inside, port.port.confirmed(), *port.port.waits())
+    # Coded rows may come after the last write response; `done` waits for them.
+    return ShellSchedule(inside, max(port.port.confirmed(), inside.cycles + 1), *port.port.waits())
 
 
 class _Tiles(Gates):
