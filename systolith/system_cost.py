@@ -62,6 +62,8 @@ def show(results: list[dict[str, Any]], name: str) -> None:
         for tensor, words in tensors.items()
     ]
     console.show_table("words", ("level", "tensor", "reads", "writes", "tile"), body)
+    for tensor, reason in row["not_coded"].items():
+        console.show(f"{tensor} not coded: {reason}")
     if row["coded"]:
         console.show(f"coded for random words of the layer's densities: {', '.join(row['coded'])}; in memory whole beats count")
     console.show("busy cycles: " + ", ".join(f"{name} {cycles:,}" for name, cycles in row["cycles_by_limit"].items()))

@@ -86,4 +86,9 @@ def _coding(head: str, own: dict[str, int]) -> Coding | None:
         if rest := [key for key in ("rlc_rows", "rlc_queue") if key in own]:
             raise SpecError(rest[0], own[rest[0]], "nothing without coders", "give rlc, the bits of a run, or leave it out")
         return None
-    return Coding(**given)
+    try:
+        return Coding(**given)
+    except SpecError as error:
+        if error.path == "system.rlc.run_bits":
+            raise SpecError("rlc", error.found, f"{error.allowed}, or 0 for a system without coders", error.fix) from None
+        raise

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataflows.arch import Memory
+from dataflows.spatial.system.coding import Coding
 from systolith import spatial_spec, system_spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,31 @@ def test_a_named_system_is_its_array_with_buffers():
     assert ("array_ws", system.array) == spatial_spec.find("array_ws:rows=8,cols=4,weights_words=2")
     assert (system.l2_words, system.channels, system.memory) == ((4096, 99, 2048), 64, Memory(16, 1, 7))
     assert system.name == "system_ws"
+
+
+@pytest.mark.parametrize(
+    ("text", "coding"),
+    [
+        ("system_rs:rows=3,cols=4", Coding()), ("system_rs:rows=3,cols=4,rlc=0", None), ("system_ws:rows=4,cols=4", None),
+        ("system_ws:rows=4,cols=4,rlc=3", Coding(3)), ("system_rs:rows=3,cols=4,rlc_rows=64,rlc_queue=4", Coding(5, 64, 4)),
+    ],
+)  # fmt: skip
+def test_coders_of_named_systems(text, coding):
+    """Eyeriss has coders, the others have none unless they are given some."""
+    system = system_spec.find(text)
+    assert system is not None
+    assert system.coding == coding
+
+
+def test_cost_says_why_a_tensor_is_not_coded(systolith):
+    layer = "conv:K=16,C=16,P=8,Q=8,R=3,S=3,input_density=0.3,output_density=0.4"
+    mapping = "dram Q2; stream C16 K16 P2 Q4 R3X P4X; pe S3"
+    args = ("cost", layer, "--arch", "system_rs:rows=6,cols=4,l2_outputs=4096", "--mapping", mapping)
+    (row,) = systolith(*args, "--json").json
+    assert row["coded"] == []
+    assert "loops over Q" in row["not_coded"]["outputs"]
+    out = systolith(*args).out
+    assert "inputs not coded: " in out
 
 
 def test_a_file_of_an_array_with_buffers_is_a_system():
@@ -56,6 +82,10 @@ def test_cost_prints_words_of_every_level(systolith):
 @pytest.mark.parametrize(
     ("args", "code", "told"),
     [
+        (["generate", "system_ws:rows=3,cols=4,rlc=9"], 2, ["rlc", "1 to 8, or 0 for a system without coders"]),
+        (["generate", "system_ws:rows=3,cols=4,rlc_rows=9"], 2, ["rlc_rows", "nothing without coders", "give rlc"]),
+        (["verify", "system_rs:rows=3,cols=4,rlc_queue=1"], 2, ["rlc.queue", "2 to 256"]),
+        (["map", "gemm:M=4,N=4,K=4", "--arch", "system_rs:rows=3,cols=4,rlc=x"], 2, ["rlc", "an integer"]),
         (["generate", "system_ws:rows=3"], 2, ["a value for cols", "system_ws:cols=8"]),
         (["generate", "system_ws:rows=3,cols=4,l2_input=5"], 2, ["l2_input", "l2_inputs"]),
         (["generate", "system_ws:rows=3,cols=4,bus_bytes=4"], 2, ["bus_bytes", "tag"]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflows.feasible import Infeasible
 from dataflows.spatial.system.coding import LENGTH_BITS, RowCode, RowLayout, row_code
 from dataflows.spatial.system.geometry import channel_beats
 from dataflows.spatial.system.program import SystemProgram
@@ -91,12 +92,15 @@ def coded_violations(program: SystemProgram) -> Iterator[Reason]:
 
 def codable(program: SystemProgram, wanted: tuple[bool, bool]) -> tuple[bool, bool]:
     """Return which of the wanted tensors can be coded with a program's mapping."""
-    found = []
-    for at, want in enumerate(wanted):
-        trial = replace(program, coded=(want and at == 0, want and at == 1))
-        allowed = program.system.coding is not None and all(reason[1] <= reason[2] for reason in coded_violations(trial))
-        found.append(want and allowed)
-    return found[0], found[1]
+    if program.system.coding is None:
+        return False, False
+    return wanted[0] and not obstacles(program, "inputs"), wanted[1] and not obstacles(program, "outputs")
+
+
+def obstacles(program: SystemProgram, tensor: str) -> list[Infeasible]:
+    """Return why a program's mapping does not let a tensor be coded, on a system with coders; nothing if it does."""
+    trial = replace(program, coded=(tensor == "inputs", tensor == "outputs"))
+    return [Infeasible(*reason, program.layer.name) for reason in coded_violations(trial) if reason[1] > reason[2]]
 
 
 def coded_input_tiles(program: SystemProgram) -> Iterator[CodedTile]:

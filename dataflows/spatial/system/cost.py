@@ -10,7 +10,7 @@ from dataflows.mapping import Mapping
 from dataflows.nest.architecture import Architecture, StorageLevel
 from dataflows.nest.rules import TENSORS
 from dataflows.spatial.program import SpatialProgram, tile_extents
-from dataflows.spatial.system.coded import CODED, codable, drawn_codes
+from dataflows.spatial.system.coded import CODED, codable, drawn_codes, obstacles
 from dataflows.spatial.system.compile import compile_system
 from dataflows.spatial.system.counts import count
 from dataflows.spatial.system.deliveries import delivery_length
@@ -84,8 +84,21 @@ def cost_of(program: SystemProgram, program_beats: int, tech: Technology) -> dic
         "utilization": layer.macs / (timing.cycles * system.array.pes), "bound": bound, "cycles_by_limit": times,
         "levels": _levels(program, counters, words), "active_pes": ports.active, "counters": counters, "check": None,
         "coded": [tensor for tensor, coded in zip(CODED, program.coded, strict=True) if coded],
+        "not_coded": _not_coded(program),
         "technology": tech.name,
     }  # fmt: skip
+
+
+def _not_coded(program: SystemProgram) -> dict[str, str]:
+    """Return why tensors with zeros are not coded on a system with coders."""
+    densities = program.layer.input_density, program.layer.output_density
+    if program.system.coding is None:
+        return {}
+    return {
+        tensor: "; ".join(map(str, obstacles(program, tensor)))
+        for tensor, coded, density in zip(CODED, program.coded, densities, strict=True)
+        if density < 1 and not coded and obstacles(program, tensor)
+    }
 
 
 def port_cycles(array: SpatialProgram) -> dict[str, int]:

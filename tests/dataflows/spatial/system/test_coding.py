@@ -183,6 +183,7 @@ def test_cost_codes_what_has_zeros_and_counts_fewer_beats():
     plain = evaluate(LAYER, replace(SYSTEM, coding=None), mapping, 10)
     dense = evaluate(replace(LAYER, input_density=1.0, output_density=1.0), SYSTEM, mapping, 10)
     assert coded["coded"] == ["inputs", "outputs"]
+    assert coded["not_coded"] == plain["not_coded"] == {}
     assert plain["coded"] == dense["coded"] == []
     for name in ("dram_inputs_reads", "dram_outputs_writes"):
         assert coded["counters"][name] < plain["counters"][name] == dense["counters"][name]
