@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.feasible import Infeasible
-from dataflows.spatial.system.coding import LENGTH_BITS, RowCode, RowLayout, row_code
+from dataflows.spatial.system.coding import LENGTH_BITS, RowLayout
 from dataflows.spatial.system.geometry import channel_beats
 from dataflows.spatial.system.program import SystemProgram
+from dataflows.spatial.system.row_code import RowCode, row_code
 from dataflows.spatial.system.tiles import Tile, input_tiles, output_tiles
 
 CODED = ("inputs", "outputs")

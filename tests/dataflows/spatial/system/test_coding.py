@@ -16,10 +16,11 @@ from dataflows.feasible import InfeasibleError
 from dataflows.mapping import Level, Loop, Mapping
 from dataflows.spatial import named
 from dataflows.spatial.system.coded import codable, coded_input_tiles, coded_output_tiles, drawn_codes, row_layout
-from dataflows.spatial.system.coding import Coding, row_code
+from dataflows.spatial.system.coding import Coding
 from dataflows.spatial.system.compile import compile_system
 from dataflows.spatial.system.cost import evaluate
 from dataflows.spatial.system.placement import place_layer
+from dataflows.spatial.system.row_code import row_code
 from dataflows.spatial.system.schedule import schedule
 from dataflows.spatial.system.spec import SpatialSystem
 from dataflows.spatial.system.text import system_from_dict
