@@ -34,12 +34,15 @@ class Figures:
         As `dataflows.bound.Bound.cycles`.
     energy_pj : ndarray, float64
         As `dataflows.cost.Cost.energy_pj`.
+    switched_pj : ndarray, float64
+        The same without what leaks in `bound_cycles`.
     compute, dram_beats : ndarray, int64
         As `Bound.compute` and `Counts.dram_beats`.
     """
 
     bound_cycles: Ints
     energy_pj: Floats
+    switched_pj: Floats
     compute: Ints
     dram_beats: Ints
 
@@ -163,8 +166,9 @@ class Batch:
         levels = self.rate.levels
         for tensor, level in (("inputs", "input_buffer"), ("weights", "weight_buffer"), ("scales", "scale_buffer")):
             energy = energy + words[tensor] * (levels[level][1] + self.beats[tensor] * levels["dram"][0])
-        energy = energy + self.fixed_pj + sum(self.rate.leakage.values()) * cycles
-        return Figures(*np.broadcast_arrays(cycles, energy, compute, dram))
+        switched = energy + self.fixed_pj
+        energy = switched + sum(self.rate.leakage.values()) * cycles
+        return Figures(*np.broadcast_arrays(cycles, energy, switched, compute, dram))
 
     def waves(self, p: Ints, q: Ints) -> Ints:
         """Return `Features.waves` of tiles of p x q outputs."""
