@@ -54,6 +54,60 @@ NOTES: tuple[tuple[str, str, str], ...] = (
         "PEs of this array keep one word: no loop goes round inside them but the long ones of the bench, which all reduce.",
     ),
     (
+        "array_[wo]s",
+        r"self\.take\.eq\(self\.new",
+        "PEs of this array keep one word: every step is the last of its pass, so every one opens the next.",
+    ),
+    (
+        "array_[wo]s",
+        r"done\.eq\(accept & beats\.payload\.last",
+        "PEs of this array keep one word: the only beat of such a delivery is its last.",
+    ),
+    (
+        "array_",
+        r"counter\.eq\(counter \+ 1\)",
+        "A bit turns over in iterations from 4096 on of one loop: those of the layers are shorter.",
+    ),
+    (
+        "array_",
+        r"^`?turn = ctl\.drain",
+        (
+            "A PE adds its sum to what passes though nothing is drained: no mark is beside it then, and nobody looks. Where a PE "
+            "that takes no part does so in a drain, its sum would have to be left over from a layer before."
+        ),
+    ),
+    (
+        "array_[wo]s",
+        r"\(sequencer\.output\[",
+        "PEs of this array keep one word: what counts a PE's sums stays 0.",
+    ),
+    (
+        "array_",
+        r"filled\.eq\(filled \+ done",
+        "Halves of two that are filled or ready: the sums are at most three, so that their third bit is never set.",
+    ),
+    (
+        "array_",
+        r"\(sequencer\.outer_\d+\[",
+        (
+            "Wrong only from a late iteration of one loop on: the layers' loops are shorter there, and the long loops have a "
+            "single result."
+        ),
+    ),
+    (
+        "array_",
+        r"sequencer\.\$procmux\$(136|140|230)\.",
+        "A bit of the next value of a register of the sequencer; not traced to a statement.",
+    ),
+    (
+        "array_",
+        r"^match &= ahead < ",
+        (
+            "The extent that a beat's position is held against: a bit that it does not reach, or that makes it larger where no "
+            "position is so far ahead of a tag."
+        ),
+    ),
+    (
         "array_",
         r"self\.draining\.eq",
         "Wrong if more than three banks were waiting to be emptied; there are two.",
