@@ -45,8 +45,8 @@ def test_two_headers_compile_together_and_say_what_the_hardware_says(tmp_path: P
     for acc in designs:
         (tmp_path / f"{top_name(acc)}.h").write_text(export(acc)["systolith_params.h"])
         name = prefix(acc).upper()
-        checks += [f"static_assert({name}_{key.upper()} == {value}, \"{key}\");" for key, value in parameters(acc)]
-        checks.append(f"static_assert({name}_PARAMETER_VERSION == {PARAMETER_BASE}, \"index\");")
+        checks += [f'static_assert({name}_{key.upper()} == {value}, "{key}");' for key, value in parameters(acc)]
+        checks.append(f'static_assert({name}_PARAMETER_VERSION == {PARAMETER_BASE}, "index");')
     source = tmp_path / "both.cpp"
     source.write_text("\n".join([*(f'#include "{top_name(acc)}.h"' for acc in designs), *checks]))
     done = subprocess.run(["g++", "-Wall", "-Werror", "-fsyntax-only", str(source)], capture_output=True, text=True, check=False)
