@@ -48,11 +48,14 @@ class CodedTile:
 
 def channel_step(program: SystemProgram, tensor: str) -> int:
     """Return the beats of a pixel's channels from tile to tile: the least of the loops over memory, or all."""
-    layer, words = program.layer, program.system.beat_words(tensor)
-    per_group = layer.C if tensor == "inputs" else layer.K
-    own = {"C": 1, "G": per_group} if tensor == "inputs" else {"K": 1, "G": per_group}
+    words, own = program.system.beat_words(tensor), _channels(program, tensor)
     steps = [loop.step * own[loop.dim] // words for loop in program.tile_loops if loop.dim in own]
-    return max(1, min([*steps, channel_beats(layer, program.system, tensor)]))
+    return max(1, min([*steps, channel_beats(program.layer, program.system, tensor)]))
+
+
+def _channels(program: SystemProgram, tensor: str) -> dict[str, int]:
+    """Return the loops that move along a tensor's channels, and how many channels a step of each is."""
+    return {"C": 1, "G": program.layer.C} if tensor == "inputs" else {"K": 1, "G": program.layer.K}
 
 
 def row_layout(program: SystemProgram, tensor: str) -> RowLayout:
@@ -74,15 +77,13 @@ def coded_violations(program: SystemProgram) -> Iterator[Reason]:
         cuts = sum(loop.dim in dims for loop in program.tile_loops)
         remedy = f"leave whole rows to stream, or do not code the {tensor}"
         yield "dram", cuts, 0, f"loops over {' or '.join(dims)}, which cut coded rows of {tensor}", remedy
-        words = program.system.beat_words(tensor)
-        per_group = program.layer.C if tensor == "inputs" else program.layer.K
-        own = {"C" if tensor == "inputs" else "K": 1, "G": per_group}
+        words, own = program.system.beat_words(tensor), _channels(program, tensor)
         for loop in program.tile_loops:
             past = loop.step * own.get(loop.dim, 0) // words % layout.block
             unit = f"beats of channels past a block of coded {tensor} in a tile of {loop.dim}"
             yield "dram", past, 0, unit, f"make tiles of whole blocks of channels, or do not code the {tensor}"
         sizes, inner = program.sizes, "C" if tensor == "inputs" else "K"
-        span = (sizes["G"] - 1) * per_group + min(sizes[inner], per_group) - layout.block * words
+        span = (sizes["G"] - 1) * own["G"] + min(sizes[inner], own["G"]) - layout.block * words
         unit = f"channels of a tile of several groups past a block of coded {tensor}"
         yield "dram", span, 0, unit, f"take one group at a time, or leave {inner} to stream"
         coding = program.system.coding
@@ -118,6 +119,15 @@ def coded_output_tiles(program: SystemProgram) -> Iterator[CodedTile]:
         yield _coded(layout, tile) if tile.request else CodedTile(0, (), 0)
 
 
+def channels_last(program: SystemProgram, tensor: str, values: NDArray, fill: int = 0) -> NDArray[np.int64]:
+    """Return (N, channels of all groups, height, width) with channels last, filled up to whole beats with `fill`."""
+    images, channels, high, wide = values.shape
+    words = channel_beats(program.layer, program.system, tensor) * program.system.beat_words(tensor)
+    whole = np.full((images, high, wide, words), fill, np.int64)
+    whole[..., :channels] = values.transpose(0, 2, 3, 1)
+    return whole
+
+
 def tensor_rows(program: SystemProgram, tensor: str, values: NDArray, fill: int) -> list[NDArray[np.int64]]:
     """Cut a tensor into its rows.
 
@@ -133,13 +143,10 @@ def tensor_rows(program: SystemProgram, tensor: str, values: NDArray, fill: int)
     list of arrays of int64
         By number, each of shape (pixels * words of a block,).
     """
-    layout, words = row_layout(program, tensor), program.system.beat_words(tensor)
-    images, channels, high, wide = values.shape
-    whole = np.full((images, high, wide, channel_beats(program.layer, program.system, tensor) * words), fill, np.int64)
-    whole[..., :channels] = values.transpose(0, 2, 3, 1)
-    size = layout.block * words
+    layout, whole = row_layout(program, tensor), channels_last(program, tensor, values, fill)
+    size = layout.block * program.system.beat_words(tensor)
     blocks = [whole[..., at * size : (at + 1) * size] for at in range(layout.blocks)]
-    return [block[n, y].reshape(-1) for n in range(images) for y in range(high) for block in blocks]
+    return [block[n, y].reshape(-1) for n in range(layout.images) for y in range(layout.high) for block in blocks]
 
 
 def codes_of(program: SystemProgram, inputs: list[NDArray[np.int64]], outputs: list[NDArray[np.int64]]) -> Codes:

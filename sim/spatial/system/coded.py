@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dataflows.errors import SpecError
 from dataflows.spatial.system.coded import Codes, codes_of, row_layout, tensor_rows
+from dataflows.spatial.system.geometry import channel_beats
 from dataflows.spatial.system.program import SystemProgram
 from sim.formats.rlc import decode, encode
 from sim.formats.words import to_beats
@@ -36,8 +37,6 @@ def output_rows(program: SystemProgram, tensors: LayerTensors, outputs: NDArray)
 
 def layer_codes(program: SystemProgram, tensors: LayerTensors, outputs: NDArray) -> Codes:
     """Return what the coders do in a layer with these tensors, whose outputs are (N, G * K, P, Q)."""
-    if not any(program.coded):
-        return Codes()
     return codes_of(program, input_rows(program, tensors), output_rows(program, tensors, outputs))
 
 
@@ -73,7 +72,7 @@ def unpack_coded(program: SystemProgram, beats: Beats, zero: int) -> NDArray[np.
     words, bits = system.beat_words("outputs"), system.array.input_bits
     width = -(-(system.code.pack * (system.code.run_bits + bits) + 1) // 8)
     lengths = beats[: layout.table_beats].reshape(-1).view("<u2")
-    pixel = -(-layer.G * layer.K // words)
+    pixel = channel_beats(layer, system, "outputs")
     values = np.zeros((layer.N, layer.P, layer.Q, pixel * words), np.int64)
     number, half = 0, 1 << bits - 1
     for image in range(layer.N):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.spatial.program import base
+from dataflows.spatial.system.coded import channels_last
 from dataflows.spatial.system.deliveries import places
 from dataflows.spatial.system.geometry import channel_beats, lanes
 from dataflows.spatial.system.placement import Finish, Placement, place_layer
@@ -24,16 +25,9 @@ Beats = NDArray[np.uint8]
 
 def pack_inputs(program: SystemProgram, inputs: NDArray) -> Beats:
     """Pack (N, G * C, H, W): channels last, filled up to whole beats with 0."""
-    return _channels_last(program, inputs, "inputs")
-
-
-def _channels_last(program: SystemProgram, values: NDArray, tensor: str) -> Beats:
-    layer, system = program.layer, program.system
-    words = system.beat_words(tensor)
-    images, channels, high, wide = values.shape
-    lanes_of = np.zeros((images, high, wide, channel_beats(layer, system, tensor) * words), np.int64)
-    lanes_of[..., :channels] = values.transpose(0, 2, 3, 1)
-    return to_beats(pack_lanes(lanes_of.reshape(-1, words), system.array.input_bits), system.memory.bus_bytes)
+    system = program.system
+    lanes_of = channels_last(program, "inputs", inputs).reshape(-1, system.beat_words("inputs"))
+    return to_beats(pack_lanes(lanes_of, system.array.input_bits), system.memory.bus_bytes)
 
 
 def unpack_outputs(program: SystemProgram, beats: Beats) -> NDArray[np.int64]:
